@@ -1,0 +1,36 @@
+"""Certified removal: delete training rows from convex models and prove how far the result is from retraining."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from certified.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from certified.certificates.certificate import Certificate as Certificate
+    from certified.certificates.verify import VerificationReport as VerificationReport
+    from certified.certificates.verify import verify as verify
+    from certified.estimators import CertifiedLogisticRegression as CertifiedLogisticRegression
+    from certified.estimators import CertifiedRidge as CertifiedRidge
+    from certified.removal import TargetNotReachedError as TargetNotReachedError
+
+# Loaded on first use, so that the calculators and the command line start without JAX and scikit-learn.
+_HOMES = {
+    "Certificate": "certified.certificates.certificate",
+    "CertifiedLogisticRegression": "certified.estimators",
+    "CertifiedRidge": "certified.estimators",
+    "TargetNotReachedError": "certified.removal",
+    "VerificationReport": "certified.certificates.verify",
+    "verify": "certified.certificates.verify",
+}
+
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'certified' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,72 @@
+"""Scalar distance formulas, plain arithmetic on floats, Arb balls or JAX tracers.
+
+On balls the results are rigorous enclosures; callers round them outward. Symbols follow the notation table: residual
+r, strong convexity or curvature bound m ≤ λ_min(H), κ = ν·R, Newton decrement λ_N.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from certified.numerics.scalar import log, sqrt
+
+Scalar = Any
+"""A float, an Arb ball or a JAX scalar; every argument of one call is of the same kind."""
+
+
+def strong_convexity_distance(residual: Scalar, strong_convexity: Scalar) -> Scalar:
+    """Return r/μ ≥ ‖W − W*‖_F for a μ-strongly convex objective with ‖∇F(W)‖_F ≤ r (claim T1).
+
+    >>> strong_convexity_distance(1.0, 4.0)
+    0.25
+    """
+    return residual / strong_convexity
+
+
+def decrement_ratio(kappa: Scalar, decrement: Scalar, curvature: Scalar) -> Scalar:
+    """Return q = κ·λ_N/√m; claim T2 applies when q < 1."""
+    return kappa * decrement / sqrt(curvature)
+
+
+def self_concordant_radius(ratio: Scalar, kappa: Scalar) -> Scalar:
+    """Return t/κ ≥ ‖W − W*‖_F with t = −log(1 − q), q < 1 (claim T2, first form)."""
+    return -log(1 - ratio) / kappa
+
+
+def hessian_variation(ratio: Scalar) -> Scalar:
+    """Return a = (e^t − 1)/t − 1 with t = −log(1 − q): how far the averaged Hessian is from H (claim T2).
+
+    e^t − 1 = q/(1 − q), so a = q/((1 − q)·t) − 1.
+    """
+    return ratio / ((1 - ratio) * -log(1 - ratio)) - 1
+
+
+def local_distance(newton_step: Scalar, decrement: Scalar, curvature: Scalar, variation: Scalar) -> Scalar:
+    """Return ‖H⁻¹g‖ + a/(1 − a)·λ_N/√m ≥ ‖W − W*‖_F for a < 1 (claim T2, second form)."""
+    return newton_step + variation / (1 - variation) * decrement / sqrt(curvature)
+
+
+def witness_newton_step(witness: Scalar, defect: Scalar, curvature: Scalar) -> Scalar:
+    """Return ‖p‖ + ‖ρ‖/m ≥ ‖H⁻¹g‖ for ρ = g − H·p (claim T2w)."""
+    return witness + defect / curvature
+
+
+def witness_decrement_squared(overlap: Scalar, residual: Scalar, defect: Scalar, curvature: Scalar) -> Scalar:
+    """Return |⟨g, p⟩| + ‖g‖·‖ρ‖/m ≥ λ_N² = ⟨g, H⁻¹g⟩ (claim T2w)."""
+    return overlap + residual * defect / curvature
+
+
+def intercept_curvature(alpha: Scalar, total_curvature: Scalar, first_moment: Scalar) -> Scalar:
+    """Return 2αA/(τ + √(τ² − 4αA)), τ = α + A + h²/A: a lower bound on λ_min(H) (claim T2s).
+
+    H = Σ a_i x̃_i x̃_iᵀ + α·P with A = Σ a_i and h = ‖Σ a_i x_i‖, and P sparing the intercept.
+
+    >>> intercept_curvature(1.0, 1.0, 0.0)
+    1.0
+    """
+    trace = alpha + total_curvature + first_moment * first_moment / total_curvature
+    determinant = alpha * total_curvature
+    # (τ² − 4αA) written as a sum of squares, so that rounding never makes it negative.
+    gap = alpha - total_curvature + first_moment * first_moment / total_curvature
+    discriminant = gap * gap + 4 * first_moment * first_moment
+    return 2 * determinant / (trace + sqrt(discriminant))

@@ -1,0 +1,175 @@
+"""The certificate: a frozen record, its canonical JSON and its digest. It holds no secret."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCHEMA = "certified-removal/1"
+
+
+class CertificateFormatError(ValueError):
+    """The text is not a certificate of a known schema."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """What was released, how far it provably is from retraining, and under which assumptions (claim T16).
+
+    For every measurable set T and both orders of M (this model's releases) and A (exact retraining on the remaining
+    rows, released with the same noise): P(M ∈ T) ≤ e^ε P(A ∈ T) + δ.
+
+    Attributes:
+        event: "fit", "remove", "add", "correct" or "release".
+        epsilon, delta: the guarantee for all releases so far, jointly.
+        mu: upper bound on the composed Gaussian parameter √Σ(s_j/σ_j)² over all releases so far (T3).
+        mu_before: the same before this release.
+        releases: number of releases composed, this one included.
+        distance_bound: s ≥ ‖W − W*‖_F of the noise-free weights.
+        distance_target: the distance that (ε, δ), noise_std and the releases so far permit.
+        distance_claim: the claim that gave the bound.
+        gradient_residual: r ≥ ‖∇F(W)‖_F on the remaining rows, sum scaling.
+        rounding_error: the part of r that is rounding of its own evaluation (T12).
+        curvature: the certified m ≤ λ_min(∇²F(W)) that was used; ``inf`` where there are no weights.
+        noise_std: σ per coordinate.
+        noise: "rounded_gaussian" (exact, T13) or "idealized_gaussian" (seeded; T13 does not hold).
+        loss: name of the loss.
+        self_concordance, derivative_limit, curvature_limit: the loss constants ν, sup|ℓ'|, sup ℓ''.
+        row_norm_bound: R ≥ ‖x̃_i‖₂ over the remaining rows.
+        l2_scaling: "total" or "per_sample".
+        l2_strength: λ as given: α = λ (total) or α = λ·Σc_i (per_sample).
+        alpha: total L2 strength α in force.
+        fit_intercept: whether an unpenalised intercept is the last weight row.
+        n_features, n_outputs: d and K.
+        classes: class labels, in the order of the outputs; empty for regression.
+        remaining_count: rows in force.
+        removed_count, added_count: rows this request took out and put in.
+        removed_total: rows taken out since training.
+        rows_commitment, salt: commitment to the remaining rows and its salt (hex).
+        released_commitment: hash of the released weights.
+        weights_commitment: hiding hash of the noise-free weights.
+        claims: ids of the claims relied upon.
+        assumptions: what the library does not check.
+        threat_model: who is protected against whom, in plain words.
+        reference: the retraining that the release is compared with.
+        issued_at: UTC time, ISO 8601.
+        library_version: version of the issuing library.
+        schema: version of this record's format.
+    """
+
+    event: str
+    epsilon: float
+    delta: float
+    mu: float
+    mu_before: float
+    releases: int
+    distance_bound: float
+    distance_target: float
+    distance_claim: str
+    gradient_residual: float
+    rounding_error: float
+    curvature: float
+    noise_std: float
+    noise: str
+    loss: str
+    self_concordance: float
+    derivative_limit: float
+    curvature_limit: float
+    row_norm_bound: float
+    l2_scaling: str
+    l2_strength: float
+    alpha: float
+    fit_intercept: bool
+    n_features: int
+    n_outputs: int
+    classes: tuple[bool | int | float | str, ...]
+    remaining_count: int
+    removed_count: int
+    added_count: int
+    removed_total: int
+    rows_commitment: str
+    salt: str
+    released_commitment: str
+    weights_commitment: str
+    claims: tuple[str, ...]
+    assumptions: tuple[str, ...]
+    threat_model: str
+    reference: str
+    issued_at: str
+    library_version: str
+    schema: str = field(default=SCHEMA)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values, with the digest of their canonical JSON."""
+        fields = {name: _encode(value) for name, value in dataclasses.asdict(self).items()}
+        return {**fields, "digest": hashlib.sha256(_canonical(fields)).hexdigest()}
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return canonical JSON (sorted keys, shortest round-trip floats); ``indent`` only for the human eye."""
+        if indent is None:
+            return _canonical(self.to_dict()).decode()
+        return json.dumps(self.to_dict(), sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Certificate:
+        """Read a certificate.
+
+        Raises:
+            CertificateFormatError: not JSON, unknown schema, missing, unknown or ill-typed fields, or a wrong digest.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise CertificateFormatError(f"not JSON: {error}") from None
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Certificate:
+        """Read a certificate from JSON values; see `from_json`."""
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            raise CertificateFormatError(f"not a certificate of schema {SCHEMA!r}")
+        fields = {name: value for name, value in data.items() if name != "digest"}
+        expected = {f.name for f in dataclasses.fields(cls)}
+        if set(fields) != expected:
+            wrong = ", ".join(sorted(set(fields) ^ expected))
+            raise CertificateFormatError(f"missing or unknown fields: {wrong}")
+        if data.get("digest") != hashlib.sha256(_canonical(fields)).hexdigest():
+            raise CertificateFormatError("the digest does not match the fields: the certificate was altered")
+        return cls(**{f.name: _decode(f.name, str(f.type), fields[f.name]) for f in dataclasses.fields(cls)})
+
+    def save(self, path: str | Path) -> None:
+        """Write the certificate as indented JSON."""
+        Path(path).write_text(self.to_json(indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Certificate:
+        """Read a certificate from a JSON file; see `from_json`."""
+        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+
+def _canonical(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _encode(value: Any) -> Any:
+    """JSON has no infinity; it is written as a string."""
+    if isinstance(value, float) and math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _decode(name: str, kind: str, value: Any) -> Any:
+    if kind.startswith("tuple") and isinstance(value, list) and all(isinstance(v, bool | int | float | str) for v in value):
+        return tuple(value)
+    if kind == "float" and value in ("inf", "-inf"):
+        return float(value)
+    if kind == "float" and isinstance(value, float):
+        return value
+    if (kind, type(value)) in (("int", int), ("str", str), ("bool", bool)):
+        return value
+    raise CertificateFormatError(f"field {name!r} must be of type {kind}")

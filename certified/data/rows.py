@@ -1,0 +1,159 @@
+"""Training rows on the device: zero-padded blocks, so that one rounding bound fits any device count (claim T12)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from certified.numerics.precision import in_float64
+from certified.numerics.rounding import UNIT_ROUNDOFF, gamma
+
+BLOCK = 256
+"""Rows per block. Sums run within a block first, so γ grows with 256 + n/256 and not with n."""
+
+Array = npt.NDArray[np.float64]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Rows:
+    """Rows in blocks; a row of weight zero takes no part in any sum. Rows are secrets: never print them.
+
+    Attributes:
+        features: (blocks, size, d).
+        targets: (blocks, size, K).
+        weights: (blocks, size) sample weights c_i ≥ 0.
+        norms: (blocks, size) certified upper bounds on ‖x_i‖₂.
+    """
+
+    features: jax.Array
+    targets: jax.Array
+    weights: jax.Array
+    norms: jax.Array
+
+    def __repr__(self) -> str:
+        return f"Rows(slots={self.slots}, features={self.n_features}, outputs={self.n_outputs})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Device arrays restored outside a 64-bit context would silently become float32.
+        return _to_device, tuple(np.asarray(a) for a in (self.features, self.targets, self.weights, self.norms))
+
+    @property
+    def slots(self) -> int:
+        return int(self.weights.size)
+
+    @property
+    def n_features(self) -> int:
+        return int(self.features.shape[2])
+
+    @property
+    def n_outputs(self) -> int:
+        return int(self.targets.shape[2])
+
+    @property
+    def summation_depth(self) -> int:
+        """Additions on the longest path of a row sum: within a block, then across blocks, each in any order."""
+        return int(self.weights.shape[0] + self.weights.shape[1])
+
+    @staticmethod
+    def from_arrays(features: Array, targets: Array, weights: Array, slots: int | None = None) -> Rows:
+        """Lay validated rows (n, d), targets (n, K) and weights (n,) out in blocks with at least ``slots`` slots."""
+        n = len(features)
+        size, blocks = _block_shape(max(n, slots or 0))
+        norms = norm_bounds(features)
+        return _to_device(*(_blocked(a, blocks, size) for a in (features, targets, weights, norms)))
+
+    @in_float64
+    def take(self, positions: npt.NDArray[np.int64]) -> Rows:
+        """The rows at ``positions`` as rows of their own, in small blocks."""
+        size, blocks = _block_shape(len(positions))
+        index = np.full(size * blocks, -1, dtype=np.int64)
+        index[: len(positions)] = positions
+        return _take(self, jnp.asarray(index.reshape(blocks, size)))
+
+    @in_float64
+    def without(self, positions: npt.NDArray[np.int64]) -> Rows:
+        """The same rows with those at ``positions`` taken out of every sum."""
+        weights = np.array(self.weights).reshape(-1)
+        weights[positions] = 0.0
+        return replace(self, weights=jnp.asarray(weights.reshape(self.weights.shape)))
+
+    @in_float64
+    def place(self, rows: Rows, positions: npt.NDArray[np.int64]) -> Rows:
+        """The same rows with the first ``len(positions)`` of ``rows`` written at ``positions``."""
+        block, slot = np.divmod(positions, self.weights.shape[1])
+        count = len(positions)
+
+        def write(here: jax.Array, there: jax.Array) -> jax.Array:
+            return here.at[block, slot].set(there.reshape(-1, *there.shape[2:])[:count])
+
+        return jax.tree_util.tree_map(write, self, rows)  # type: ignore[no-any-return]
+
+    @in_float64
+    def erase(self, positions: npt.NDArray[np.int64]) -> Rows:
+        """Overwrite the rows at ``positions`` in place; the buffers of ``self`` are consumed."""
+        size, blocks = _block_shape(len(positions))
+        index = np.full(size * blocks, self.slots, dtype=np.int64)
+        index[: len(positions)] = positions
+        return _erase(self, jnp.asarray(index))
+
+    @in_float64
+    def with_targets(self, targets: Array) -> Rows:
+        """The same rows with new targets (slots, K)."""
+        return replace(self, targets=jnp.asarray(targets.reshape(*self.weights.shape, targets.shape[1])))
+
+    @in_float64
+    def select_outputs(self, outputs: list[int]) -> Rows:
+        """The same rows with the named output columns of their targets."""
+        return replace(self, targets=self.targets[..., np.array(outputs, dtype=np.int64)])
+
+    def enlarged(self, slots: int) -> Rows:
+        """The same rows, in the same slots, with room for at least ``slots``."""
+        size, blocks = _block_shape(slots)
+        flat = (np.asarray(a).reshape(-1, *a.shape[2:]) for a in (self.features, self.targets, self.weights, self.norms))
+        return _to_device(*(_blocked(a, blocks, size) for a in flat))
+
+
+def norm_bounds(features: Array) -> Array:
+    """Return (n,) upper bounds on the row norms ‖x_i‖₂, rounding and underflow included (claim T12)."""
+    d = features.shape[1]
+    squares = np.einsum("ij,ij->i", features, features)
+    inflated = squares * (1.0 + 2.0 * gamma(d + 2)) + d * 2.0**-1020
+    return np.asarray(np.sqrt(inflated) * (1.0 + 8.0 * UNIT_ROUNDOFF))
+
+
+def _block_shape(n: int) -> tuple[int, int]:
+    """(size, blocks) that hold n rows: few distinct shapes, so that compiled passes are reused."""
+    size = min(BLOCK, max(8, 1 << max(n - 1, 0).bit_length()))
+    return size, max(1, -(-n // size))
+
+
+def _blocked(values: Array, blocks: int, size: int) -> Array:
+    padded = np.zeros((blocks * size, *values.shape[1:]))
+    padded[: len(values)] = values
+    return padded.reshape(blocks, size, *values.shape[1:])
+
+
+@in_float64
+def _to_device(features: Array, targets: Array, weights: Array, norms: Array) -> Rows:
+    return Rows(*(jnp.asarray(a, dtype=jnp.float64) for a in (features, targets, weights, norms)))
+
+
+@jax.jit
+def _take(rows: Rows, index: jax.Array) -> Rows:
+    block, slot = jnp.divmod(index, rows.weights.shape[1])
+    taken = jax.tree_util.tree_map(lambda a: a[block, slot], rows)
+    return replace(taken, weights=jnp.where(index >= 0, taken.weights, 0.0))
+
+
+def _erase_impl(rows: Rows, index: jax.Array) -> Rows:
+    block, slot = jnp.divmod(index, rows.weights.shape[1])
+    return jax.tree_util.tree_map(lambda a: a.at[block, slot].set(0.0, mode="drop"), rows)  # type: ignore[no-any-return]
+
+
+_erase = jax.jit(_erase_impl, donate_argnums=0)

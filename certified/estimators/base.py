@@ -1,0 +1,202 @@
+"""What both estimators share: requests, releases and certificates in scikit-learn's conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from certified.certificates.certificate import Certificate
+from certified.data.index import Id, as_ids
+from certified.data.rows import norm_bounds
+from certified.estimators.encoding import Encoding, Label
+from certified.estimators.session import NewRows, Recipe, Session
+from certified.losses import Loss
+from certified.numerics.rounding import MAGNITUDE_LIMIT
+from certified.privacy.budget import ReleaseBudget
+from certified.privacy.gaussian import gaussian_noise_std
+
+Array = npt.NDArray[np.float64]
+
+AUTO_DISTANCE = 1e-8
+"""noise_std="auto" is the noise at which every one of max_releases releases may be this far from retraining."""
+
+
+class CertifiedEstimator(BaseEstimator):  # type: ignore[misc]
+    """Training with certified deletion; subclasses name the loss and how labels become targets."""
+
+    C: float
+    epsilon: float
+    delta: float
+    noise_std: float | str
+    fit_intercept: bool
+    l2_scaling: str
+    max_releases: int
+    norm_bound: float | None
+    random_state: int | None
+
+    _loss: Loss
+    _encoding: Encoding
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, ids: Any = None, subjects: Any = None) -> Self:
+        """Train on all rows, release once and certify the release.
+
+        Args:
+            X: (n, d) features.
+            y: (n,) labels or targets.
+            sample_weight: (n,) weights c_i ≥ 0; 1 by default.
+            ids: (n,) integers or strings naming the rows; 0 … n−1 by default.
+            subjects: (n,) integers or strings: to whom each row belongs, for ``remove(subjects=…)``.
+
+        Raises:
+            ValueError, TypeError: an argument is invalid; the message names it and the remedy.
+            TargetNotReachedError: (ε, δ) cannot be certified at this noise_std; the message says what would do.
+        """
+        recipe, budget = self._recipe(), self._budget()
+        X, y = self._validate(X, y, reset=True)
+        new = self._new_rows(X, y, sample_weight)
+        if not np.any(new.weights > 0.0):
+            raise ValueError("sample_weight is zero for every row: at least one row must count")
+        names = list(range(len(new))) if ids is None else as_ids(ids, "ids", len(new))
+        owners = None if subjects is None else as_ids(subjects, "subjects", len(new))
+        if len(set(names)) != len(names):
+            raise ValueError("ids must be unique: every row needs an id of its own")
+        self._session = Session.train(recipe, budget, new, names, owners, self._remarks())
+        return self._publish()
+
+    def remove(self, ids: Any = None, *, subjects: Any = None, labels: Any = None) -> Certificate:
+        """Delete rows, release the updated model and return the certificate; on any error nothing has changed.
+
+        Exactly one of the arguments says which rows go: their ids, all rows of some subjects, or all rows of some
+        labels. Removing the last row of a class removes the class.
+
+        Raises:
+            UnknownIdError: a row, subject or label that is not in force.
+            ValueError, TypeError: none or several of the arguments given, or a row named twice.
+            TargetNotReachedError: (ε, δ) cannot be certified at this noise_std.
+        """
+        session = self._open()
+        given = [name for name, v in (("ids", ids), ("subjects", subjects), ("labels", labels)) if v is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of ids, subjects and labels; got {', '.join(given) or 'none'}")
+        if subjects is not None:
+            chosen = session.index.ids_of_subjects(as_ids(subjects, "subjects"))
+        elif labels is not None:
+            chosen = session.ids_of_labels(np.ravel(labels).tolist())
+        else:
+            chosen = as_ids(ids, "ids")
+        certificate = session.remove(chosen)
+        self._publish()
+        return certificate
+
+    def add(self, X: Any, y: Any, sample_weight: Any = None, ids: Any = None, subjects: Any = None) -> Certificate:
+        """Add rows, release the updated model and return the certificate; on any error nothing has changed.
+
+        Without ``ids`` the new rows are numbered on from the largest integer id in force.
+        """
+        session = self._open()
+        X, y = self._validate(X, y, reset=False)
+        new = self._new_rows(X, y, sample_weight)
+        names = session.index.fresh_ids(len(new)) if ids is None else as_ids(ids, "ids", len(new))
+        owners = None if subjects is None else as_ids(subjects, "subjects", len(new))
+        certificate = session.add(new, names, owners)
+        self._publish()
+        return certificate
+
+    def correct(self, ids: Any, X: Any, y: Any, sample_weight: Any = None) -> Certificate:
+        """Replace the rows named ``ids`` by new values (rectification); ids and subjects stay."""
+        session = self._open()
+        X, y = self._validate(X, y, reset=False)
+        new = self._new_rows(X, y, sample_weight)
+        certificate = session.correct(new, as_ids(ids, "ids", len(new)))
+        self._publish()
+        return certificate
+
+    def release(self) -> Certificate:
+        """Release the current model once more with fresh noise; it counts against the release budget."""
+        certificate = self._open().release()
+        self._publish()
+        return certificate
+
+    @property
+    def ids_(self) -> npt.NDArray[Any]:
+        """Ids of the rows in force."""
+        ids = self._open().index.ids
+        return np.array(ids, dtype=None if len({type(k) for k in ids}) <= 1 else object)
+
+    def _open(self) -> Session:
+        check_is_fitted(self, "certificate_")
+        return self._session
+
+    def _recipe(self) -> Recipe:
+        strength = 1.0 / _positive("C", self.C)
+        if self.l2_scaling not in ("total", "per_sample"):
+            raise ValueError(f"l2_scaling must be 'total' or 'per_sample'; got {self.l2_scaling!r}")
+        if not isinstance(self.fit_intercept, bool | np.bool_):
+            raise TypeError(f"fit_intercept must be True or False; got {self.fit_intercept!r}")
+        if self.random_state is not None and not isinstance(self.random_state, int | np.integer):
+            raise TypeError("random_state must be None (exact noise from the operating system) or an integer seed")
+        seed = None if self.random_state is None else int(self.random_state)
+        return Recipe(self._loss, self._encoding, bool(self.fit_intercept), self.l2_scaling, strength, seed)
+
+    def _budget(self) -> ReleaseBudget:
+        releases = self.max_releases
+        if isinstance(releases, bool) or not isinstance(releases, int | np.integer) or releases < 1:
+            raise ValueError(f"max_releases must be a positive integer; got {releases!r}")
+        epsilon, delta = _positive("epsilon", self.epsilon), _positive("delta", self.delta)
+        if delta >= 1.0:
+            raise ValueError(f"delta must be below 1; got {delta!r}")
+        if isinstance(self.noise_std, str):
+            if self.noise_std != "auto":
+                raise ValueError(f"noise_std must be a positive number or 'auto'; got {self.noise_std!r}")
+            noise_std = gaussian_noise_std(epsilon, delta, AUTO_DISTANCE * float(releases) ** 0.5)
+        else:
+            noise_std = _positive("noise_std", self.noise_std)
+        return ReleaseBudget.create(epsilon, delta, noise_std, int(releases))
+
+    def _new_rows(self, X: Array, y: Any, sample_weight: Any) -> NewRows:
+        if np.max(np.abs(X), initial=0.0) > MAGNITUDE_LIMIT:
+            raise ValueError(f"X holds values beyond {MAGNITUDE_LIMIT:g}: scale the features")
+        if sample_weight is None:
+            weights = np.ones(len(X))
+        else:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            if np.max(weights, initial=0.0) > MAGNITUDE_LIMIT:
+                raise ValueError(f"sample_weight holds values beyond {MAGNITUDE_LIMIT:g}: rescale the weights")
+        if self.norm_bound is not None:
+            limit = _positive("norm_bound", self.norm_bound)
+            longest = float(np.max(norm_bounds(X), initial=0.0))
+            if longest > limit * (1.0 + 1e-12):
+                raise ValueError(
+                    f"X holds a row of norm up to {longest:.6g}, longer than norm_bound={limit:g}: "
+                    "scale the rows or declare a larger norm_bound"
+                )
+        return NewRows(X, self._labels(y), weights)
+
+    def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
+        raise NotImplementedError
+
+    def _labels(self, y: Any) -> list[Label]:
+        raise NotImplementedError
+
+    def _publish(self) -> Self:
+        raise NotImplementedError
+
+    def _remarks(self) -> tuple[str, ...]:
+        """Assumptions of this estimator's use that the certificate must name."""
+        return ()
+
+
+def _positive(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a positive number; got {value!r}")
+    if not (0.0 < float(value) < np.inf):
+        raise ValueError(f"{name} must be positive and finite; got {value!r}")
+    return float(value)
+
+
+__all__: Sequence[str] = ["CertifiedEstimator"]

@@ -1,0 +1,68 @@
+"""From labels to outputs: which classes are in force, and the targets of each output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Label = Any
+
+
+class Encoding(Protocol):
+    """How labels become targets (n, K) of a separable loss."""
+
+    def classes(self, labels: Sequence[Label], weights: Array) -> tuple[Label, ...]:
+        """The classes with a row of positive weight, sorted; empty for regression."""
+        ...
+
+    def targets(self, labels: Sequence[Label], classes: tuple[Label, ...]) -> Array:
+        """Targets (n, K)."""
+        ...
+
+    def carried_outputs(self, before: tuple[Label, ...], after: tuple[Label, ...]) -> list[int] | None:
+        """Output columns to keep when classes only left, in their new order; None if outputs must be solved anew."""
+        ...
+
+
+class OneVsRest:
+    """±1 targets: one output for two classes (the second is +1), one per class beyond, none for a single class."""
+
+    def classes(self, labels: Sequence[Label], weights: Array) -> tuple[Label, ...]:
+        return tuple(sorted({label for label, c in zip(labels, weights, strict=True) if c > 0.0}))
+
+    def targets(self, labels: Sequence[Label], classes: tuple[Label, ...]) -> Array:
+        column = {label: k for k, label in enumerate(classes)}
+        codes = np.array([column.get(label, -1) for label in labels], dtype=np.int64)
+        positive = _positives(classes)
+        return np.where(codes[:, None] == np.array(positive, dtype=np.int64)[None, :], 1.0, -1.0)
+
+    def carried_outputs(self, before: tuple[Label, ...], after: tuple[Label, ...]) -> list[int] | None:
+        if not set(after) <= set(before):
+            return None
+        owners = [before[k] for k in _positives(before)]
+        wanted = [after[k] for k in _positives(after)]
+        return [owners.index(label) for label in wanted] if set(wanted) <= set(owners) else None
+
+
+class RealTargets:
+    """Real targets: one output per target column."""
+
+    def classes(self, labels: Sequence[Label], weights: Array) -> tuple[Label, ...]:
+        return ()
+
+    def targets(self, labels: Sequence[Label], classes: tuple[Label, ...]) -> Array:
+        return np.array(labels, dtype=np.float64).reshape(len(labels), -1)
+
+    def carried_outputs(self, before: tuple[Label, ...], after: tuple[Label, ...]) -> list[int] | None:
+        return None
+
+
+def _positives(classes: tuple[Label, ...]) -> list[int]:
+    """Index of the class that is +1 in each output."""
+    if len(classes) < 2:
+        return []
+    return [1] if len(classes) == 2 else list(range(len(classes)))

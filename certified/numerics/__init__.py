@@ -1,0 +1,1 @@
+"""Directed rounding, ball arithmetic and error bounds: the ground on which every certificate stands."""

@@ -1,0 +1,28 @@
+"""Constants of the rounding model behind every certified float64 computation (claim T12).
+
+Model: each operation returns ``(a∘b)(1 + θ) + η`` with ``|θ| ≤ u`` and ``|η| ≤ 2⁻¹⁰²²``. Contraction to fused
+multiply-add, flushing of subnormal numbers and any order of summation are all inside the model.
+"""
+
+from __future__ import annotations
+
+UNIT_ROUNDOFF = 2.0**-53
+"""u: half the distance between 1 and the next float64."""
+
+MAGNITUDE_LIMIT = 1e60
+"""Largest absolute value accepted in rows, targets, sample weights and weights: no product of four overflows."""
+
+UNDERFLOW = 2.0**-400
+"""Bounds the sum of all underflow terms of one data pass per row and coordinate (T12): 10²⁴⁰·2⁻¹⁰²² < 2⁻²²⁰·… ."""
+
+
+def gamma(terms: int) -> float:
+    """Return an upper bound on γ_m = m·u / (1 − m·u), the relative error of a sum of m products (T12).
+
+    >>> gamma(1) >= 2.0**-53
+    True
+    """
+    product = terms * UNIT_ROUNDOFF
+    if product >= 0.5:
+        raise ValueError(f"terms={terms} is too long a sum for float64 error bounds")
+    return product / (1.0 - product) * (1.0 + 4.0 * UNIT_ROUNDOFF)

@@ -1,0 +1,139 @@
+"""The training objective F(W) = Σ c_i ℓ(x̃_i·W; t_i) + (α/2)‖W_penalised‖² + ⟨B, W⟩ as sums over rows.
+
+``W`` is (p, K): one column per output, p = d, plus a last row for the intercept when there is one. The intercept is
+never penalised. Every quantity is a sum over rows, so one code path serves any placement of the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from certified.data.rows import Rows
+from certified.losses import Loss
+from certified.numerics.precision import in_float64
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss on rows with L2 strength ``alpha`` ≥ 0 (total scaling), optional intercept and linear term.
+
+    Attributes:
+        loss: the pointwise loss.
+        rows: the rows in force.
+        alpha: total L2 strength α.
+        fit_intercept: whether a last, unpenalised weight row multiplies a constant feature 1.
+        linear: optional B (p, K); adds ⟨B, W⟩.
+    """
+
+    loss: Loss
+    rows: Rows
+    alpha: float
+    fit_intercept: bool = False
+    linear: Array | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(p, K), the shape of the weights."""
+        return self.rows.n_features + self.fit_intercept, self.rows.n_outputs
+
+    @property
+    def penalty(self) -> Array:
+        """(p, 1) L2 strength of each weight row: α, and 0 for the intercept."""
+        diagonal = np.full((self.shape[0], 1), self.alpha)
+        if self.fit_intercept:
+            diagonal[-1] = 0.0
+        return diagonal
+
+    @property
+    def is_degenerate(self) -> bool:
+        """Whether there is no output (one class left) or no row of positive weight: the reference is W* = 0 (T0)."""
+        return 0 in self.shape or not np.any(np.asarray(self.rows.weights) > 0.0)
+
+    @in_float64
+    def value_and_gradient(self, weights: Array) -> tuple[float, Array, jax.Array]:
+        """Return F(W), ∇F(W) (p, K) and the curvatures c_i φ''(z_i) (blocks, size, K) at W."""
+        value, gradient, curvature = _value_gradient_curvature(
+            self.loss, self.fit_intercept, self.rows, jnp.asarray(weights)
+        )
+        total = float(value) + 0.5 * float(np.sum(self.penalty * weights**2))
+        gradient = np.asarray(gradient) + self.penalty * weights
+        if self.linear is not None:
+            total += float(np.sum(self.linear * weights))
+            gradient = gradient + self.linear
+        return total, gradient, curvature
+
+    @in_float64
+    def hvp(self, curvature: jax.Array, direction: Array) -> Array:
+        """Return the Hessian-vector product ∇²F·V (p, K) for the given row curvatures."""
+        product = _hvp(self.fit_intercept, self.rows, curvature, jnp.asarray(direction))
+        return np.asarray(product) + self.penalty * direction
+
+    @in_float64
+    def curvature(self, weights: Array) -> jax.Array:
+        """Return the row curvatures c_i φ''(z_i) (blocks, size, K) at W."""
+        return _curvature(self.loss, self.fit_intercept, self.rows, jnp.asarray(weights))
+
+    @in_float64
+    def data_hessian(self, curvature: jax.Array) -> Array:
+        """Return Σ a_i x̃_i x̃_iᵀ without the penalty: (K, p, p), or (1, p, p) where all outputs share it."""
+        if self.loss.constant_curvature:
+            curvature = curvature[..., :1]
+        return np.stack(
+            [np.asarray(_hessian(self.fit_intercept, self.rows.features, a)) for a in jnp.moveaxis(curvature, -1, 0)]
+        ) if curvature.shape[-1] else np.zeros((0, self.shape[0], self.shape[0]))
+
+
+def _predict(rows: Rows, fit_intercept: bool, weights: jax.Array) -> jax.Array:
+    z = jnp.einsum("bid,dk->bik", rows.features, weights[: rows.features.shape[2]])
+    return z + weights[-1] if fit_intercept else z
+
+
+def row_sum(features: jax.Array, coefficients: jax.Array, fit_intercept: bool) -> jax.Array:
+    """Return Σ_i x̃_i s_iᵀ (p, K), summed within blocks first and then across blocks (claim T12)."""
+    blocks = jnp.einsum("bid,bik->bdk", features, coefficients)
+    if fit_intercept:
+        blocks = jnp.concatenate([blocks, coefficients.sum(axis=1)[:, None, :]], axis=1)
+    # The barrier keeps the compiler from merging both sums into one long sum, whose error bound would be larger.
+    return jax.lax.optimization_barrier(blocks).sum(axis=0)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _value_gradient_curvature(
+    loss: Loss, fit_intercept: bool, rows: Rows, weights: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    z = _predict(rows, fit_intercept, weights)
+    c = rows.weights[..., None]
+    value = jnp.sum(c * loss.value(z, rows.targets))
+    gradient = row_sum(rows.features, c * loss.derivative(z, rows.targets), fit_intercept)
+    return value, gradient, c * loss.curvature(z, rows.targets)
+
+
+@partial(jax.jit, static_argnums=0)
+def _hvp(fit_intercept: bool, rows: Rows, curvature: jax.Array, direction: jax.Array) -> jax.Array:
+    return row_sum(rows.features, curvature * _predict(rows, fit_intercept, direction), fit_intercept)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _curvature(loss: Loss, fit_intercept: bool, rows: Rows, weights: jax.Array) -> jax.Array:
+    return rows.weights[..., None] * loss.curvature(_predict(rows, fit_intercept, weights), rows.targets)
+
+
+@partial(jax.jit, static_argnums=0)
+def _hessian(fit_intercept: bool, features: jax.Array, curvature: jax.Array) -> jax.Array:
+    def add_block(total: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        x, a = block
+        if fit_intercept:
+            x = jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
+        return total + (x * a[:, None]).T @ x, None
+
+    p = features.shape[2] + fit_intercept
+    total, _ = jax.lax.scan(add_block, jnp.zeros((p, p)), (features, curvature))
+    return 0.5 * (total + total.T)

@@ -1,0 +1,148 @@
+"""Newton removal: step on the remaining rows, then polish until the certified distance meets the target (T5).
+
+How the weights are found never matters for the guarantee: only the certified distance of the final point does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from certified.bounds.curvature import Linearisation, exchange, linearise
+from certified.bounds.distance import DistanceBound, assess, sharpen
+from certified.data.rows import Rows
+from certified.numerics.rounding import MAGNITUDE_LIMIT
+from certified.bounds.exact_gradient import exact_gradient
+from certified.objective import Objective
+from certified.removal.state import RemovalState, UpdateInfo
+from certified.solvers.newton import solve
+
+Array = npt.NDArray[np.float64]
+
+MAX_STEPS = 6
+"""Newton steps with a fixed factor before the Hessian is formed anew."""
+CONTRACTION = 0.3
+"""A step that leaves more than this share of the residual does not contract well enough to repeat."""
+MAX_REFINEMENTS = 3
+"""Newton steps on the ball-arithmetic gradient, where the float64 residual's own error is above the target."""
+FLOOR_SHARE = 0.5
+"""Polishing below this share of the residual's own rounding error cannot improve the bound by much."""
+
+
+class TargetNotReachedError(RuntimeError):
+    """The certified distance stays above the target even at the floor of float64.
+
+    Attributes:
+        bound: the smallest distance bound that was certified.
+    """
+
+    def __init__(self, bound: DistanceBound, target: float) -> None:
+        super().__init__(
+            f"the certified distance {bound.value:.3g} stays above the target {target:.3g} that epsilon, delta and "
+            f"noise_std demand, even at the floor of float64; use a larger noise_std (at least "
+            f"{bound.value / target:.3g} times as large), scale the features, or regularise more (smaller C)"
+        )
+        self.bound = bound
+
+
+def initialise(objective: Objective, target: float, start: Array | None = None) -> tuple[RemovalState, UpdateInfo]:
+    """Train to the floor of float64 and certify the result; ``target`` is the distance the release demands.
+
+    Raises:
+        TargetNotReachedError: no certified distance at most ``target``.
+    """
+    weights = np.zeros(objective.shape) if start is None else start
+    return _solve_again(objective, weights, target)
+
+
+def update(
+    state: RemovalState, objective: Objective, target: float, removed: Rows | None = None, added: Rows | None = None
+) -> tuple[RemovalState, UpdateInfo]:
+    """Move the weights from ``state`` to the minimiser on ``objective``'s rows, within a certified ``target``.
+
+    The first Newton step needs only the changed rows, W − H'⁻¹(∇F(W) − Σ_S ∇ℓ_i(W)); each further one a data pass.
+
+    Args:
+        state: state before the change.
+        objective: the objective on the rows in force after it (its α may differ as well).
+        target: the distance that (ε, δ) and the noise demand.
+        removed: the rows taken out, as they were.
+        added: the rows put in.
+
+    Raises:
+        TargetNotReachedError: no certified distance at most ``target``; ``state`` is untouched.
+    """
+    if objective.is_degenerate or state.objective.is_degenerate:
+        return _solve_again(objective, state.weights, target)
+    parts = [None if r is None else replace(objective, rows=r, alpha=0.0, linear=None) for r in (removed, added)]
+    linearisation = exchange(state.linearisation, *parts, objective.penalty)
+    gradient = state.gradient + (objective.penalty - state.objective.penalty) * state.weights
+    for part, sign in zip(parts, (-1.0, 1.0), strict=True):
+        if part is not None:
+            gradient = gradient + sign * part.value_and_gradient(state.weights)[1]
+    start = state.weights - linearisation.factor.solve(gradient)
+    return _polish(objective, start if _admissible(start) else state.weights, linearisation, target)
+
+
+def _polish(
+    objective: Objective, weights: Array, linearisation: Linearisation, target: float
+) -> tuple[RemovalState, UpdateInfo]:
+    """Repeat W ← W − P·∇F(W) with the fixed factor while it contracts; then sharpen, then solve again."""
+    passes, previous = 0, np.inf
+    for steps in range(1, MAX_STEPS + 1):
+        bound, gradient = assess(objective, weights)
+        passes += bound.passes
+        norm = float(np.linalg.norm(gradient.value))
+        at_floor = norm <= FLOOR_SHARE * gradient.error
+        if bound.value > target and at_floor:
+            passes -= bound.passes
+            bound = sharpen(objective, weights, bound, gradient, linearisation)
+            passes += bound.passes
+        if bound.value <= target:
+            state = RemovalState(objective, weights, gradient.value, linearisation, bound)
+            return state, UpdateInfo(passes, steps, relinearised=False)
+        candidate = weights - linearisation.factor.solve(gradient.value)
+        if at_floor or not norm <= CONTRACTION * previous or not _admissible(candidate):
+            break
+        weights, previous = candidate, norm
+    state, info = _solve_again(objective, weights, target)
+    return state, replace(info, passes=info.passes + passes, steps=info.steps + steps)
+
+
+def _solve_again(objective: Objective, start: Array, target: float) -> tuple[RemovalState, UpdateInfo]:
+    """Run the exact solver to the floor, form the Hessian there and certify by every claim that applies."""
+    if objective.is_degenerate:
+        return _degenerate(objective), UpdateInfo(0, 0, relinearised=True)
+    _, rough = assess(objective, start)
+    tolerance = 0.1 * rough.error if np.isfinite(rough.error) else 0.0
+    solution = solve(objective, start, tolerance=tolerance)
+    weights, passes = solution.weights, solution.passes + 2
+    linearisation = linearise(objective, weights)
+    gradient = None
+    for refinement in range(MAX_REFINEMENTS + 1):
+        bound, gradient = assess(objective, weights, gradient)
+        if bound.value > target:
+            bound = sharpen(objective, weights, bound, gradient, linearisation)
+        passes += bound.passes
+        if bound.value <= target:
+            state = RemovalState(objective, weights, gradient.value, linearisation, bound)
+            return state, UpdateInfo(passes, solution.iterations + refinement, relinearised=True)
+        if refinement:
+            weights = weights - linearisation.factor.solve(gradient.value)
+        if refinement == MAX_REFINEMENTS or not _admissible(weights):
+            break
+        gradient = exact_gradient(objective, weights)
+    raise TargetNotReachedError(bound, target)
+
+
+def _degenerate(objective: Objective) -> RemovalState:
+    """No output or no row in force: the model is a constant of the remaining rows, distance 0 (claim T0)."""
+    zero = np.zeros(objective.shape)
+    bound, gradient = assess(objective, zero)
+    return RemovalState(objective, zero, gradient.value, Linearisation(zero, (), objective.penalty), bound)
+
+
+def _admissible(weights: Array) -> bool:
+    return bool(np.all(np.abs(weights) <= MAGNITUDE_LIMIT))

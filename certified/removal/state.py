@@ -1,0 +1,48 @@
+"""What a removal mechanism carries between requests (a secret), and what it reports about one (not a secret)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from certified.bounds.curvature import Linearisation
+from certified.bounds.distance import DistanceBound
+from certified.objective import Objective
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class RemovalState:
+    """Noise-free weights, the rows in force and their linearisation: everything here is a secret.
+
+    Attributes:
+        objective: loss, rows in force, L2 strength.
+        weights: W (p, K), without noise.
+        gradient: computed ∇F(W) (p, K) at the last pass.
+        linearisation: a Hessian of exactly these rows at a nearby point.
+        bound: certified distance of ``weights`` to the exact minimiser.
+    """
+
+    objective: Objective
+    weights: Array
+    gradient: Array
+    linearisation: Linearisation
+    bound: DistanceBound
+
+
+@dataclass(frozen=True)
+class UpdateInfo:
+    """What one update cost.
+
+    Attributes:
+        passes: data passes over all rows in force.
+        steps: Newton steps.
+        relinearised: whether the exact solver had to run and the Hessian was formed anew.
+    """
+
+    passes: int
+    steps: int
+    relinearised: bool
