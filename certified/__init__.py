@@ -23,7 +23,7 @@ _HOMES = {
     "verify": "certified.certificates.verify",
 }
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -73,22 +73,23 @@ class Objective:
     @in_float64
     def hvp(self, curvature: jax.Array, direction: Array) -> Array:
         """Return the Hessian-vector product ∇²F·V (p, K) for the given row curvatures."""
-        product = _hvp(self.fit_intercept, self.rows, curvature, jnp.asarray(direction))
-        return np.asarray(product) + self.penalty * direction
+        product = np.asarray(_hvp(self.fit_intercept, self.rows, curvature, jnp.asarray(direction)))
+        return np.asarray(product + self.penalty * direction)
 
     @in_float64
     def curvature(self, weights: Array) -> jax.Array:
         """Return the row curvatures c_i φ''(z_i) (blocks, size, K) at W."""
-        return _curvature(self.loss, self.fit_intercept, self.rows, jnp.asarray(weights))
+        curvature: jax.Array = _curvature(self.loss, self.fit_intercept, self.rows, jnp.asarray(weights))
+        return curvature
 
     @in_float64
     def data_hessian(self, curvature: jax.Array) -> Array:
         """Return Σ a_i x̃_i x̃_iᵀ without the penalty: (K, p, p), or (1, p, p) where all outputs share it."""
-        if self.loss.constant_curvature:
-            curvature = curvature[..., :1]
-        return np.stack(
-            [np.asarray(_hessian(self.fit_intercept, self.rows.features, a)) for a in jnp.moveaxis(curvature, -1, 0)]
-        ) if curvature.shape[-1] else np.zeros((0, self.shape[0], self.shape[0]))
+        p, outputs = self.shape
+        hessians = np.empty((min(outputs, 1) if self.loss.constant_curvature else outputs, p, p))
+        for k in range(len(hessians)):
+            hessians[k] = _hessian(self.fit_intercept, self.rows.features, curvature[..., k])
+        return hessians
 
 
 def _predict(rows: Rows, fit_intercept: bool, weights: jax.Array) -> jax.Array:
@@ -102,7 +103,8 @@ def row_sum(features: jax.Array, coefficients: jax.Array, fit_intercept: bool) -
     if fit_intercept:
         blocks = jnp.concatenate([blocks, coefficients.sum(axis=1)[:, None, :]], axis=1)
     # The barrier keeps the compiler from merging both sums into one long sum, whose error bound would be larger.
-    return jax.lax.optimization_barrier(blocks).sum(axis=0)
+    separate: jax.Array = jax.lax.optimization_barrier(blocks)  # type: ignore[no-untyped-call]
+    return separate.sum(axis=0)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -52,9 +52,7 @@ class DistanceBound:
     passes: int
 
 
-def certify_distance(
-    objective: Objective, weights: Array, linearisation: Linearisation | None = None
-) -> DistanceBound:
+def certify_distance(objective: Objective, weights: Array, linearisation: Linearisation | None = None) -> DistanceBound:
     """Return the smallest certified upper bound on ‖W − W*‖_F that T1, T2 and T2w give.
 
     T1: r/α, without an intercept. T2: t/κ with q = κ·λ_N/√m < 1. T2w: a witness p ≈ H⁻¹g gives
@@ -71,9 +69,7 @@ def certify_distance(
     return sharpen(objective, weights, quick, gradient, linearisation or linearise(objective, weights))
 
 
-def assess(
-    objective: Objective, weights: Array, gradient: Enclosure | None = None
-) -> tuple[DistanceBound, Enclosure]:
+def assess(objective: Objective, weights: Array, gradient: Enclosure | None = None) -> tuple[DistanceBound, Enclosure]:
     """Bound ‖W − W*‖_F in one or two data passes by T1 and the first form of T2; also return ∇F(W), a secret."""
     if objective.is_degenerate:
         # The reference is W* = 0 by definition, so the distance is that of W itself.

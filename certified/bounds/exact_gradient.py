@@ -53,6 +53,5 @@ def exact_gradient(objective: Objective, weights: Array) -> Enclosure:
         value = np.array([[float(entry) for entry in row] for row in total.tolist()])
         squared = arb(0)
         for j, k in np.ndindex(*weights.shape):
-            squared += (total[j, k] - arb(value[j, k])) ** 2
+            squared += (total[j, k] - arb(float(value[j, k]))) ** 2
         return Enclosure(value, upper(squared.sqrt()))
-

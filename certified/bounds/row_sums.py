@@ -59,7 +59,11 @@ def certified_gradient(objective: Objective, weights: Array) -> Enclosure:
     _check_magnitude(weights)
     rows = objective.rows
     value, size, error = _gradient_sums(
-        objective.loss, objective.fit_intercept, rows, jnp.asarray(weights), *_predictor_scale(objective, weights)
+        objective.loss,
+        objective.fit_intercept,
+        rows,
+        jnp.asarray(weights),
+        *_predictor_scale(objective, weights),
     )
     penalised = objective.penalty * weights
     total = np.asarray(value) + penalised
@@ -123,7 +127,9 @@ def certified_curvature_sums(objective: Objective, weights: Array) -> CurvatureS
     first = (first + (moment_error + 2.0 * depth * moment_size) * inflate) * (1.0 + 8.0 * UNIT_ROUNDOFF)
     first = first + _underflow(objective, 1.0)
     return CurvatureSums(
-        np.maximum(0.0, (total - slack) * (1.0 - 4.0 * UNIT_ROUNDOFF)), (total + slack) * (1.0 + 4.0 * UNIT_ROUNDOFF), first
+        np.maximum(0.0, (total - slack) * (1.0 - 4.0 * UNIT_ROUNDOFF)),
+        (total + slack) * (1.0 + 4.0 * UNIT_ROUNDOFF),
+        first,
     )
 
 
@@ -205,7 +211,10 @@ def _gradient_sums(
     coefficient = c * loss.derivative(z, rows.targets)
     _, supremum, _ = _curvature_and_growth(loss, rows, z, zeta)
     error = _coefficient_error(loss, coefficient, c, supremum * zeta)
-    return (row_sum(rows.features, coefficient, fit_intercept), *_weighted(rows, fit_intercept, coefficient, error))
+    return (
+        row_sum(rows.features, coefficient, fit_intercept),
+        *_weighted(rows, fit_intercept, coefficient, error),
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -229,7 +238,10 @@ def _hvp_sums(
     coefficient = c * curvature * slope
     propagated = change * (jnp.abs(slope) + slope_error) + supremum * slope_error
     error = _coefficient_error(loss, coefficient, c, propagated)
-    return (row_sum(rows.features, coefficient, fit_intercept), *_weighted(rows, fit_intercept, coefficient, error))
+    return (
+        row_sum(rows.features, coefficient, fit_intercept),
+        *_weighted(rows, fit_intercept, coefficient, error),
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -256,7 +268,12 @@ def _moment_sums(
     error = _coefficient_error(loss, c * curvature, c, change)
     norms = rows.norms[..., None]
     sums = row_sum(rows.features, c * curvature, True)
-    return sums, jnp.sum(error, (0, 1)), jnp.sum(norms * c * curvature, (0, 1)), jnp.sum(norms * error, (0, 1))
+    return (
+        sums,
+        jnp.sum(error, (0, 1)),
+        jnp.sum(norms * c * curvature, (0, 1)),
+        jnp.sum(norms * error, (0, 1)),
+    )
 
 
 def _weighted(rows: Rows, fit_intercept: bool, coefficient: jax.Array, error: jax.Array) -> tuple[jax.Array, jax.Array]:

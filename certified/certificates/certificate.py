@@ -164,7 +164,11 @@ def _encode(value: Any) -> Any:
 
 
 def _decode(name: str, kind: str, value: Any) -> Any:
-    if kind.startswith("tuple") and isinstance(value, list) and all(isinstance(v, bool | int | float | str) for v in value):
+    if (
+        kind.startswith("tuple")
+        and isinstance(value, list)
+        and all(isinstance(v, bool | int | float | str) for v in value)
+    ):
         return tuple(value)
     if kind == "float" and value in ("inf", "-inf"):
         return float(value)

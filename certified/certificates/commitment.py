@@ -13,7 +13,9 @@ Array = npt.NDArray[np.float64]
 Label = bool | int | float | str
 
 
-def row_digests(salt: bytes, features: Array, labels: Sequence[Label | tuple[float, ...]], weights: Array) -> list[bytes]:
+def row_digests(
+    salt: bytes, features: Array, labels: Sequence[Label | tuple[float, ...]], weights: Array
+) -> list[bytes]:
     """Return SHA-256(salt ‖ x ‖ c ‖ JSON(label)) for each row, little-endian float64.
 
     >>> import numpy as np

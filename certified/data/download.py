@@ -48,9 +48,7 @@ def terminal_progress(name: str, done: int, total: int) -> None:
         print(f"\r{name}: {done / total:4.0%} of {total / 1e6:.1f} MB", end=end, file=sys.stderr, flush=True)
 
 
-def obtain(
-    remote: RemoteFile, folder: Path, *, download: bool, progress: Progress = terminal_progress
-) -> Path:
+def obtain(remote: RemoteFile, folder: Path, *, download: bool, progress: Progress = terminal_progress) -> Path:
     """Return the path of ``remote`` in ``folder``, verified; if it is missing and ``download``, fetch it.
 
     Raises:
@@ -123,9 +121,7 @@ def fetch(
     )
 
 
-def _stream(
-    url: str, part: Path, remote: RemoteFile, idle_timeout: float, deadline: float, progress: Progress
-) -> None:
+def _stream(url: str, part: Path, remote: RemoteFile, idle_timeout: float, deadline: float, progress: Progress) -> None:
     """Copy ``url`` to the new file ``part``; raise unless its bytes are those of ``remote``."""
     digest, done = hashlib.sha256(), 0
     request = urllib.request.Request(url, headers={"User-Agent": "certified"})

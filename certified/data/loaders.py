@@ -114,7 +114,7 @@ def load_digits(*, unit_rows: bool = False) -> LoadedData:
 
 
 def load_breast_cancer(*, unit_rows: bool = False) -> LoadedData:
-    """Load 30 measurements of cell nuclei, malignant (0) or benign (1), from scikit-learn; a fixed 4:1 split.
+    """Load 30 measures of cell nuclei, malignant (0) or benign (1), from scikit-learn; a fixed 4:1 split.
 
     >>> load_breast_cancer().target_names
     ('malignant', 'benign')
@@ -244,9 +244,7 @@ def load_sst2(*, data_dir: str | os.PathLike[str] | None = None, unit_rows: bool
     )
 
 
-def load_sst2_sentences(
-    *, data_dir: str | os.PathLike[str] | None = None, download: bool = True
-) -> LabelledSentences:
+def load_sst2_sentences(*, data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> LabelledSentences:
     """Load the SST-2 sentences themselves, lower-cased and tokenised: 6,920 / 872 / 1,821.
 
     Arguments and errors: see the module. A download takes 1 MB.

@@ -44,9 +44,7 @@ def adult(home: Path, download: bool) -> tuple[tuple[Numbers, Codes, Codes], tup
     """Return (numbers, codes, labels) as in :func:`read_adult`, for training and for test rows."""
     packed = home / registry.ADULT_PACKED
     if not packed.is_file():
-        train, test = (
-            read_adult(obtain(file, packed.parent, download=download)) for file in registry.ADULT_FILES
-        )
+        train, test = (read_adult(obtain(file, packed.parent, download=download)) for file in registry.ADULT_FILES)
         return train, test
     names = [f"{kind}_{part}" for part in _ADULT_ROWS for kind in ("num", "cat", "y")]
     arrays = read_npz(packed, [*names, "num_names", "cat_names", "cat_levels"])
@@ -89,10 +87,7 @@ def sst2(home: Path) -> dict[str, tuple[Numbers, Codes]]:
     for part, n in _SST2_ROWS.items():
         _require(path, f"X_{part}", arrays[f"X_{part}"], (n, *columns), -np.inf, np.inf)
         _require(path, f"y_{part}", arrays[f"y_{part}"], (n,), 0, 1)
-    return {
-        part: (arrays[f"X_{part}"].astype(np.float64), arrays[f"y_{part}"].astype(np.int64))
-        for part in _SST2_ROWS
-    }
+    return {part: (arrays[f"X_{part}"].astype(np.float64), arrays[f"y_{part}"].astype(np.int64)) for part in _SST2_ROWS}
 
 
 def _require(

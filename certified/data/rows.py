@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -74,7 +75,8 @@ class Rows:
         size, blocks = _block_shape(len(positions))
         index = np.full(size * blocks, -1, dtype=np.int64)
         index[: len(positions)] = positions
-        return _take(self, jnp.asarray(index.reshape(blocks, size)))
+        taken: Rows = _take(self, jnp.asarray(index.reshape(blocks, size)))
+        return taken
 
     @in_float64
     def without(self, positions: npt.NDArray[np.int64]) -> Rows:
@@ -92,7 +94,8 @@ class Rows:
         def write(here: jax.Array, there: jax.Array) -> jax.Array:
             return here.at[block, slot].set(there.reshape(-1, *there.shape[2:])[:count])
 
-        return jax.tree_util.tree_map(write, self, rows)  # type: ignore[no-any-return]
+        written: Rows = jax.tree_util.tree_map(write, self, rows)
+        return written
 
     @in_float64
     def erase(self, positions: npt.NDArray[np.int64]) -> Rows:
@@ -100,7 +103,8 @@ class Rows:
         size, blocks = _block_shape(len(positions))
         index = np.full(size * blocks, self.slots, dtype=np.int64)
         index[: len(positions)] = positions
-        return _erase(self, jnp.asarray(index))
+        erased: Rows = _erase(self, jnp.asarray(index))
+        return erased
 
     @in_float64
     def with_targets(self, targets: Array) -> Rows:
@@ -115,7 +119,8 @@ class Rows:
     def enlarged(self, slots: int) -> Rows:
         """The same rows, in the same slots, with room for at least ``slots``."""
         size, blocks = _block_shape(slots)
-        flat = (np.asarray(a).reshape(-1, *a.shape[2:]) for a in (self.features, self.targets, self.weights, self.norms))
+        arrays = (self.features, self.targets, self.weights, self.norms)
+        flat = (np.asarray(a).reshape(-1, *a.shape[2:]) for a in arrays)
         return _to_device(*(_blocked(a, blocks, size) for a in flat))
 
 
@@ -147,13 +152,12 @@ def _to_device(features: Array, targets: Array, weights: Array, norms: Array) ->
 @jax.jit
 def _take(rows: Rows, index: jax.Array) -> Rows:
     block, slot = jnp.divmod(index, rows.weights.shape[1])
-    taken = jax.tree_util.tree_map(lambda a: a[block, slot], rows)
+    taken: Rows = jax.tree_util.tree_map(lambda a: a[block, slot], rows)
     return replace(taken, weights=jnp.where(index >= 0, taken.weights, 0.0))
 
 
-def _erase_impl(rows: Rows, index: jax.Array) -> Rows:
+@partial(jax.jit, donate_argnums=0)
+def _erase(rows: Rows, index: jax.Array) -> Rows:
     block, slot = jnp.divmod(index, rows.weights.shape[1])
-    return jax.tree_util.tree_map(lambda a: a.at[block, slot].set(0.0, mode="drop"), rows)  # type: ignore[no-any-return]
-
-
-_erase = jax.jit(_erase_impl, donate_argnums=0)
+    erased: Rows = jax.tree_util.tree_map(lambda a: a.at[block, slot].set(0.0, mode="drop"), rows)
+    return erased

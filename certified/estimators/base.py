@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from certified.certificates.certificate import Certificate
-from certified.data.index import Id, as_ids
+from certified.data.index import as_ids
 from certified.data.rows import norm_bounds
 from certified.estimators.encoding import Encoding, Label
+from certified.estimators.persistence import load, save
 from certified.estimators.session import NewRows, Recipe, Session
 from certified.losses import Loss
 from certified.numerics.rounding import MAGNITUDE_LIMIT
 from certified.privacy.budget import ReleaseBudget
 from certified.privacy.gaussian import gaussian_noise_std
+from certified.removal import UpdateInfo
 
 Array = npt.NDArray[np.float64]
 
@@ -26,7 +29,16 @@ AUTO_DISTANCE = 1e-8
 """noise_std="auto" is the noise at which every one of max_releases releases may be this far from retraining."""
 
 
-class CertifiedEstimator(BaseEstimator):  # type: ignore[misc]
+@dataclass(frozen=True, repr=False)
+class AuditBundle:
+    """Secrets for an auditor: noise-free weights (p, K), the released weights (p, K), the nonce of their commitment."""
+
+    weights: Array
+    released: Array
+    nonce: bytes
+
+
+class CertifiedEstimator(BaseEstimator):
     """Training with certified deletion; subclasses name the loss and how labels become targets."""
 
     C: float
@@ -66,7 +78,7 @@ class CertifiedEstimator(BaseEstimator):  # type: ignore[misc]
         if len(set(names)) != len(names):
             raise ValueError("ids must be unique: every row needs an id of its own")
         self._session = Session.train(recipe, budget, new, names, owners, self._remarks())
-        return self._publish()
+        return self._announce()
 
     def remove(self, ids: Any = None, *, subjects: Any = None, labels: Any = None) -> Certificate:
         """Delete rows, release the updated model and return the certificate; on any error nothing has changed.
@@ -90,7 +102,7 @@ class CertifiedEstimator(BaseEstimator):  # type: ignore[misc]
         else:
             chosen = as_ids(ids, "ids")
         certificate = session.remove(chosen)
-        self._publish()
+        self._announce()
         return certificate
 
     def add(self, X: Any, y: Any, sample_weight: Any = None, ids: Any = None, subjects: Any = None) -> Certificate:
@@ -104,7 +116,7 @@ class CertifiedEstimator(BaseEstimator):  # type: ignore[misc]
         names = session.index.fresh_ids(len(new)) if ids is None else as_ids(ids, "ids", len(new))
         owners = None if subjects is None else as_ids(subjects, "subjects", len(new))
         certificate = session.add(new, names, owners)
-        self._publish()
+        self._announce()
         return certificate
 
     def correct(self, ids: Any, X: Any, y: Any, sample_weight: Any = None) -> Certificate:
@@ -113,14 +125,40 @@ class CertifiedEstimator(BaseEstimator):  # type: ignore[misc]
         X, y = self._validate(X, y, reset=False)
         new = self._new_rows(X, y, sample_weight)
         certificate = session.correct(new, as_ids(ids, "ids", len(new)))
-        self._publish()
+        self._announce()
         return certificate
 
     def release(self) -> Certificate:
         """Release the current model once more with fresh noise; it counts against the release budget."""
         certificate = self._open().release()
-        self._publish()
+        self._announce()
         return certificate
+
+    def audit_bundle(self) -> AuditBundle:
+        """Return the secrets that an auditor needs for `certified.verify`; hand them over like the rows themselves."""
+        session = self._open()
+        return AuditBundle(session.state.weights.copy(), session.released.copy(), session.nonce)
+
+    def save(self, path: str | Path) -> None:
+        """Write the public model to ``path`` and the secrets beside it, with owner-only permissions; no pickle."""
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a saved model; without its secret file it predicts but cannot delete.
+
+        Raises:
+            FileNotFoundError: nothing is saved there.
+            ModelFormatError: a file is damaged or holds another estimator.
+        """
+        model = cls()
+        load(model, path)
+        return model
+
+    @property
+    def update_info_(self) -> UpdateInfo:
+        """What the last request cost: data passes, Newton steps, whether the Hessian was formed anew."""
+        return self._open().info
 
     @property
     def ids_(self) -> npt.NDArray[Any]:
@@ -130,6 +168,10 @@ class CertifiedEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _open(self) -> Session:
         check_is_fitted(self, "certificate_")
+        if not hasattr(self, "_session"):
+            raise RuntimeError(
+                "this model was loaded without its secret file, so it can only predict: put that file back"
+            )
         return self._session
 
     def _recipe(self) -> Recipe:
@@ -183,8 +225,23 @@ class CertifiedEstimator(BaseEstimator):  # type: ignore[misc]
     def _labels(self, y: Any) -> list[Label]:
         raise NotImplementedError
 
-    def _publish(self) -> Self:
-        raise NotImplementedError
+    def _announce(self) -> Self:
+        """Publish the session's last release."""
+        session = self._session
+        self._publish(session.released, session.certificate, self._public_attributes())
+        return self
+
+    def _public_attributes(self) -> dict[str, Any]:
+        """Fitted attributes beside the weights that a saved model needs, as JSON values."""
+        names = getattr(self, "feature_names_in_", None)
+        return {"feature_names": None if names is None else [str(name) for name in names]}
+
+    def _publish(self, released: Array, certificate: Certificate, attributes: dict[str, Any]) -> None:
+        """Set the public attributes from a release."""
+        self.certificate_ = certificate
+        self.n_features_in_ = certificate.n_features
+        if attributes["feature_names"] is not None:
+            self.feature_names_in_ = np.array(attributes["feature_names"], dtype=object)
 
     def _remarks(self) -> tuple[str, ...]:
         """Assumptions of this estimator's use that the certificate must name."""
@@ -197,6 +254,3 @@ def _positive(name: str, value: Any) -> float:
     if not (0.0 < float(value) < np.inf):
         raise ValueError(f"{name} must be positive and finite; got {value!r}")
     return float(value)
-
-
-__all__: Sequence[str] = ["CertifiedEstimator"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from certified.certificates.certificate import Certificate
 from certified.estimators.base import CertifiedEstimator
 from certified.estimators.encoding import Label, OneVsRest
 from certified.losses import LOGISTIC
@@ -17,7 +18,7 @@ from certified.losses import LOGISTIC
 Array = npt.NDArray[np.float64]
 
 
-class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):  # type: ignore[misc]
+class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
     """L2-regularised logistic regression whose rows can be deleted with an (ε, δ) certificate.
 
     Minimises Σ c_i log(1 + e^(−t_i·z_i)) + ‖w‖²/(2C), z = x·w + b, b unpenalised; more than two classes by one-vs-rest,
@@ -127,12 +128,9 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):  # type:
     def _labels(self, y: Any) -> list[Label]:
         return list(y.tolist())
 
-    def _publish(self) -> Self:
-        session = self._session
-        d = session.state.objective.rows.n_features
-        self.coef_ = session.released[:d].T.copy()
-        outputs = session.released.shape[1]
-        self.intercept_ = session.released[d].copy() if self._session.recipe.fit_intercept else np.zeros(outputs)
-        self.classes_ = np.array(session.classes)
-        self.certificate_ = session.certificate
-        return self
+    def _publish(self, released: Array, certificate: Certificate, attributes: dict[str, Any]) -> None:
+        super()._publish(released, certificate, attributes)
+        d = certificate.n_features
+        self.coef_ = released[:d].T.copy()
+        self.intercept_ = released[d].copy() if certificate.fit_intercept else np.zeros(released.shape[1])
+        self.classes_ = np.array(certificate.classes)

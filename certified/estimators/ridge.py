@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from certified.certificates.certificate import Certificate
 from certified.estimators.base import CertifiedEstimator
 from certified.estimators.encoding import Label, RealTargets
 from certified.losses import SQUARED
@@ -17,7 +18,7 @@ from certified.numerics.rounding import MAGNITUDE_LIMIT
 Array = npt.NDArray[np.float64]
 
 
-class CertifiedRidge(MultiOutputMixin, RegressorMixin, CertifiedEstimator):  # type: ignore[misc]
+class CertifiedRidge(MultiOutputMixin, RegressorMixin, CertifiedEstimator):
     """Ridge regression whose rows can be deleted with an (ε, δ) certificate.
 
     Minimises ½Σ c_i (x_i·w + b − y_i)² + ‖w‖²/(2C), b unpenalised: scikit-learn's ``Ridge(alpha=1/C)``. One or several
@@ -41,6 +42,7 @@ class CertifiedRidge(MultiOutputMixin, RegressorMixin, CertifiedEstimator):  # t
 
     _loss = SQUARED
     _encoding = RealTargets()
+    _target_ndim: int
 
     def __init__(
         self,
@@ -77,20 +79,24 @@ class CertifiedRidge(MultiOutputMixin, RegressorMixin, CertifiedEstimator):  # t
         if np.max(np.abs(y), initial=0.0) > MAGNITUDE_LIMIT:
             raise ValueError(f"y holds values beyond {MAGNITUDE_LIMIT:g}: rescale the targets")
         if not reset and (y.ndim != self._target_ndim or (y.ndim == 2 and y.shape[1] != self.certificate_.n_outputs)):
-            raise ValueError(f"y must have the shape it had in fit: {self.certificate_.n_outputs} target(s) for each row")
-        self._target_ndim = y.ndim
+            raise ValueError(
+                f"y must have the shape it had in fit: {self.certificate_.n_outputs} target(s) for each row"
+            )
+        if reset:
+            self._target_ndim = y.ndim
         return X, y
 
     def _labels(self, y: Any) -> list[Label]:
         return [tuple(row) if isinstance(row, list) else row for row in y.tolist()]
 
-    def _publish(self) -> Self:
-        session = self._session
-        d = session.state.objective.rows.n_features
-        coef, outputs = session.released[:d].T.copy(), session.released.shape[1]
-        intercept = session.released[d].copy() if session.recipe.fit_intercept else np.zeros(outputs)
+    def _public_attributes(self) -> dict[str, Any]:
+        return {**super()._public_attributes(), "target_ndim": self._target_ndim}
+
+    def _publish(self, released: Array, certificate: Certificate, attributes: dict[str, Any]) -> None:
+        super()._publish(released, certificate, attributes)
+        self._target_ndim = attributes["target_ndim"]
+        d, outputs = certificate.n_features, released.shape[1]
+        intercept = released[d].copy() if certificate.fit_intercept else np.zeros(outputs)
         single = self._target_ndim == 1
-        self.coef_ = coef[0] if single else coef
+        self.coef_ = released[:d, 0].copy() if single else released[:d].T.copy()
         self.intercept_ = float(intercept[0]) if single else intercept
-        self.certificate_ = session.certificate
-        return self

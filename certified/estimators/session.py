@@ -160,7 +160,11 @@ class Session:
         weights = np.asarray(self.state.objective.rows.weights).reshape(-1).copy()
         needed = int(into.max(initial=-1)) + 1
         spare = max(0, needed - len(weights))
-        weights, labels, digests = np.pad(weights, (0, spare)), self.labels + [None] * spare, self.digests + [None] * spare
+        weights, labels, digests = (
+            np.pad(weights, (0, spare)),
+            self.labels + [None] * spare,
+            self.digests + [None] * spare,
+        )
         weights[out] = 0.0
         for slot in out:
             labels[slot], digests[slot] = None, None
@@ -240,7 +244,10 @@ class Session:
         else:
             sequence = np.random.SeedSequence([self.recipe.seed, self.budget.releases])
             seed = int(sequence.generate_state(1, np.uint64)[0])
-            noise, released = "idealized_gaussian", idealized_gaussian(state.weights, self.budget.noise_std, seed)
+            noise, released = (
+                "idealized_gaussian",
+                idealized_gaussian(state.weights, self.budget.noise_std, seed),
+            )
         nonce = os.urandom(32)
         held = [digest for digest in digests if digest is not None]
         event = Event(

@@ -32,7 +32,6 @@ class Squared:
     def curvature(self, z: jax.Array, target: jax.Array) -> jax.Array:
         return jnp.ones_like(z)
 
-
     def ball_derivative(self, z: arb, target: arb) -> arb:
         return z - target
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from flint import arb
+
 from certified.numerics.balls import lower, upper
 from certified.privacy.composition import compose_gaussian, remaining_mu
 from certified.privacy.gaussian import gaussian_mu
-from flint import arb
 
 
 @dataclass(frozen=True)

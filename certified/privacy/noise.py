@@ -29,7 +29,7 @@ BLOCK_BYTES = 16
 MAX_BITS = 4096
 """Digits of U after which the entropy is declared broken: uniform digits get there less often than 2⁻¹⁰⁰⁰."""
 
-GUARD_BITS = 64
+GUARD_BITS = 32
 """Working precision beyond the digits of U, so that the digits and not the arithmetic decide the width."""
 
 

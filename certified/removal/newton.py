@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from certified.bounds.curvature import Linearisation, exchange, linearise
 from certified.bounds.distance import DistanceBound, assess, sharpen
+from certified.bounds.exact_gradient import exact_gradient
 from certified.data.rows import Rows
 from certified.numerics.rounding import MAGNITUDE_LIMIT
-from certified.bounds.exact_gradient import exact_gradient
 from certified.objective import Objective
 from certified.removal.state import RemovalState, UpdateInfo
 from certified.solvers.newton import solve
@@ -58,7 +58,11 @@ def initialise(objective: Objective, target: float, start: Array | None = None) 
 
 
 def update(
-    state: RemovalState, objective: Objective, target: float, removed: Rows | None = None, added: Rows | None = None
+    state: RemovalState,
+    objective: Objective,
+    target: float,
+    removed: Rows | None = None,
+    added: Rows | None = None,
 ) -> tuple[RemovalState, UpdateInfo]:
     """Move the weights from ``state`` to the minimiser on ``objective``'s rows, within a certified ``target``.
 
@@ -76,10 +80,10 @@ def update(
     """
     if objective.is_degenerate or state.objective.is_degenerate:
         return _solve_again(objective, state.weights, target)
-    parts = [None if r is None else replace(objective, rows=r, alpha=0.0, linear=None) for r in (removed, added)]
-    linearisation = exchange(state.linearisation, *parts, objective.penalty)
+    out, into = (None if r is None else replace(objective, rows=r, alpha=0.0, linear=None) for r in (removed, added))
+    linearisation = exchange(state.linearisation, out, into, objective.penalty)
     gradient = state.gradient + (objective.penalty - state.objective.penalty) * state.weights
-    for part, sign in zip(parts, (-1.0, 1.0), strict=True):
+    for part, sign in ((out, -1.0), (into, 1.0)):
         if part is not None:
             gradient = gradient + sign * part.value_and_gradient(state.weights)[1]
     start = state.weights - linearisation.factor.solve(gradient)

@@ -20,7 +20,7 @@ Array = npt.NDArray[np.float64]
 SAMPLE_FACTOR = 3
 """The sampled preconditioner uses about SAMPLE_FACTOR·p rows."""
 EXACT_HESSIAN_WORK = 3e8
-"""Below this many multiplications per output the preconditioner is the exact Hessian, renewed at every step."""
+"""Up to this many multiplications per output the Hessian itself preconditions, renewed at every step."""
 STALLED_STEPS = 3
 
 
@@ -33,7 +33,7 @@ class Solution:
         residual: computed ‖∇F(W)‖_F, sum scaling; not a certified bound.
         iterations: Newton steps taken.
         passes: gradient and Hessian-vector passes over all rows.
-        converged: whether the residual is at most the requested tolerance (at tolerance 0: the floor was reached).
+        converged: whether the residual met the tolerance (at tolerance 0: whether the floor was reached).
     """
 
     weights: Array
@@ -43,7 +43,8 @@ class Solution:
     converged: bool
 
     def __repr__(self) -> str:
-        return f"Solution(residual={self.residual:.3g}, iterations={self.iterations}, converged={self.converged})"
+        cost = f"iterations={self.iterations}, passes={self.passes}"
+        return f"Solution(residual={self.residual:.3g}, {cost}, converged={self.converged})"
 
 
 def solve(
@@ -154,7 +155,7 @@ def _line_search(objective: Objective, weights: Array, value: float, gradient: A
     """
     slope = float(np.sum(gradient * step))
     low, high, length = 0.0, np.inf, 1.0
-    for passes in range(1, 61):
+    for passes in range(1, 61):  # noqa: B007 - the number of passes is part of the answer
         candidate = weights + length * step
         new_value, new_gradient, curvature = objective.value_and_gradient(candidate)
         new_slope = float(np.sum(new_gradient * step))

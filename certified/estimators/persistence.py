@@ -1,0 +1,174 @@
+"""Saving and loading without pickle: a public model file, and a secret file with owner-only permissions.
+
+The public file holds what may be published: released weights and certificate. The secret file holds everything,
+rows and noise-free weights included, so it alone restores a model that can delete; it is written first, and a crash
+between both files loses nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from certified.bounds.curvature import linearise
+from certified.bounds.distance import assess
+from certified.certificates.certificate import Certificate
+from certified.certificates.commitment import row_digests
+from certified.data.index import RowIndex
+from certified.data.rows import Rows
+from certified.estimators.session import Recipe, Session
+from certified.objective import Objective
+from certified.privacy.budget import ReleaseBudget
+from certified.removal import RemovalState, UpdateInfo
+
+if TYPE_CHECKING:
+    from certified.estimators.base import CertifiedEstimator
+
+Array = npt.NDArray[np.float64]
+
+FORMAT = "certified-model/1"
+
+
+class ModelFormatError(ValueError):
+    """The file is not a saved model of a known format, or was damaged."""
+
+
+def secret_path(path: str | Path) -> Path:
+    """Where the secrets of the model at ``path`` lie: ``model.npz`` → ``model.secret.npz``."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}.secret{path.suffix}")
+
+
+def save(model: CertifiedEstimator, path: str | Path) -> None:
+    """Write ``path`` (public) and `secret_path` (owner-only), each atomically."""
+    session = model._open()
+    header = {
+        "format": FORMAT,
+        "estimator": type(model).__name__,
+        "params": model.get_params(deep=False),
+        "fitted": model._public_attributes(),
+        "certificate": session.certificate.to_dict(),
+    }
+    held = [slot for slot, digest in enumerate(session.digests) if digest is not None]
+    rows = session.state.objective.rows
+    secret = {
+        "budget": asdict(session.budget),
+        "recipe": {"seed": session.recipe.seed, "alpha": session.state.objective.alpha},
+        "ids": session.index.ids,
+        "subjects": [session.index.subject(key) for key in session.index.ids],
+        "labels": [session.labels[slot] for slot in held],
+        "salt": session.salt.hex(),
+        "nonce": session.nonce.hex(),
+        "removed_total": session.removed_total,
+        "remarks": session.remarks,
+    }
+    _write(
+        secret_path(path),
+        {"header": header, "secret": secret},
+        released=session.released,
+        weights=session.state.weights,
+        features=np.asarray(rows.features).reshape(-1, rows.n_features)[held],
+        sample_weights=np.asarray(rows.weights).reshape(-1)[held],
+    )
+    _write(Path(path), {"header": header}, released=session.released)
+
+
+def load(model: CertifiedEstimator, path: str | Path) -> None:
+    """Restore ``model`` from ``path``; with its secret file beside it the model can delete, else only predict.
+
+    Raises:
+        FileNotFoundError: neither file exists.
+        ModelFormatError: a file is damaged, or holds another estimator.
+    """
+    path, secrets = Path(path), secret_path(path)
+    texts, arrays = _read(secrets if secrets.exists() else path)
+    header = texts["header"]
+    if header.get("format") != FORMAT or header.get("estimator") != type(model).__name__:
+        raise ModelFormatError(f"{path} does not hold a {type(model).__name__} of format {FORMAT!r}")
+    model.set_params(**header["params"])
+    certificate = Certificate.from_dict(header["certificate"])
+    if "secret" in texts:
+        model._session = _restore(model, texts["secret"], arrays, certificate)
+    model._publish(arrays["released"], certificate, header["fitted"])
+
+
+def estimator_name(path: str | Path) -> str:
+    """Name of the estimator class saved at ``path``."""
+    secrets = secret_path(path)
+    return str(_read(secrets if secrets.exists() else Path(path))[0]["header"].get("estimator"))
+
+
+def _restore(
+    model: CertifiedEstimator, secret: dict[str, Any], arrays: dict[str, Array], certificate: Certificate
+) -> Session:
+    recipe: Recipe = replace(model._recipe(), seed=secret["recipe"]["seed"])
+    labels = [tuple(label) if isinstance(label, list) else label for label in secret["labels"]]
+    features, c = arrays["features"], arrays["sample_weights"]
+    rows = Rows.from_arrays(features, recipe.encoding.targets(labels, certificate.classes), c)
+    objective = Objective(recipe.loss, rows, secret["recipe"]["alpha"], recipe.fit_intercept)
+    bound, gradient = assess(objective, arrays["weights"])
+    linearisation = linearise(objective, arrays["weights"])
+    salt, spare = bytes.fromhex(secret["salt"]), [None] * (rows.slots - len(labels))
+    index = RowIndex()
+    owned = [(k, s) for k, s in zip(secret["ids"], secret["subjects"], strict=True)]
+    for slot, (key, subject) in enumerate(owned):
+        index.put([key], np.array([slot]), None if subject is None else [subject])
+    # The certified bound of the state is the one on record: it was proved for these weights and rows.
+    bound = replace(bound, value=certificate.distance_bound, claim=certificate.distance_claim)
+    return Session(
+        recipe=recipe,
+        budget=ReleaseBudget(**secret["budget"]),
+        index=index,
+        labels=[*labels, *spare],
+        digests=[*row_digests(salt, features, labels, c), *spare],
+        classes=certificate.classes,
+        state=RemovalState(objective, arrays["weights"], gradient.value, linearisation, bound),
+        salt=salt,
+        nonce=bytes.fromhex(secret["nonce"]),
+        released=arrays["released"],
+        certificate=certificate,
+        info=UpdateInfo(0, 0, relinearised=True),
+        removed_total=secret["removed_total"],
+        remarks=tuple(secret["remarks"]),
+    )
+
+
+def _write(path: Path, texts: dict[str, Any], **arrays: Array) -> None:
+    """Write owner-readable only, complete or not at all."""
+    encoded = {name: np.frombuffer(json.dumps(value).encode(), np.uint8) for name, value in texts.items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **encoded, **arrays)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            contents = {name: file[name] for name in file.files}
+        texts = {n: json.loads(bytes(contents.pop(n)).decode()) for n in ("header", "secret") if n in contents}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no saved model at {path}") from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ModelFormatError(f"{path} is not a saved model, or is damaged ({type(error).__name__})") from None
+    if "header" not in texts:
+        raise ModelFormatError(f"{path} is not a saved model")
+    return texts, contents
