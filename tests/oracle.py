@@ -115,17 +115,19 @@ def columns(
     ]
 
 
-def minimise(problem: Sequence[Column], start: Array | None = None) -> Minimiser:
-    """Enclose the exact minimiser of each column.
+def minimise(
+    problem: Sequence[Column], start: Array | None = None, precisions: Sequence[int] = PRECISIONS
+) -> Minimiser:
+    """Enclose the exact minimiser of each column, with the first of the precisions (bits) that suffices.
 
     Raises:
-        NoMinimiserError: none was proved, because there is none or it is too ill-conditioned.
+        NoMinimiserError: none was proved, because there is none or it takes more precision.
     """
     boxes = []
     for k, column in enumerate(problem):
         p = column.rows.shape[1]
         first = np.zeros(p) if start is None else start[:, k]
-        boxes.append(_minimise_column(column, first))
+        boxes.append(_minimise_column(column, first, precisions))
     return Minimiser(tuple(boxes))
 
 
@@ -162,9 +164,9 @@ def is_positive_definite(matrix: arb_mat, shift: float = 0.0, bits: int = 1024) 
         return True
 
 
-def _minimise_column(column: Column, start: Array) -> arb_mat:
+def _minimise_column(column: Column, start: Array, precisions: Sequence[int]) -> arb_mat:
     point = _matrix(start[:, None])
-    for bits in PRECISIONS:
+    for bits in precisions:
         with ctx.workprec(bits):
             try:
                 point = _newton(column, point, bits)
@@ -173,7 +175,7 @@ def _minimise_column(column: Column, start: Array) -> arb_mat:
                 box = None
             if box is not None:
                 return box
-    raise NoMinimiserError(f"no minimiser proved with {PRECISIONS[-1]} bits")
+    raise NoMinimiserError(f"no minimiser proved with {precisions[-1]} bits")
 
 
 def _newton(column: Column, point: arb_mat, bits: int) -> arb_mat:

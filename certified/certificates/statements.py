@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 REFERENCE = (
-    "Exact minimiser of the same objective on exactly the remaining rows, released with the same fresh Gaussian noise; "
-    "a model of one remaining class or of no rows is a constant, the same in both."
+    "Exact minimiser of the same objective on exactly the remaining rows, released with fresh Gaussian noise of the "
+    "same standard deviation; a model of one remaining class or of no rows is a constant, the same in both."
 )
 
 THREAT_MODEL = (
     "Observer of every released model since training (weights, never the noise-free state), who may choose each "
-    "request after seeing earlier releases. Not covered: comparing a model released before a deletion with one released "
-    "after it to learn what the deleted row was; what a request sequence itself reveals when it was chosen from earlier "
-    "releases; this certificate's measured figures, which are evidence for an auditor and not part of the release."
+    "request after seeing earlier releases. Not covered: comparing a model released before a deletion with one "
+    "released after it to learn what the deleted row was; what a request sequence itself reveals when it was chosen "
+    "from earlier releases; this certificate's measured figures, which are evidence for an auditor and not part of "
+    "the release."
 )
 
 ASSUMPTIONS = (

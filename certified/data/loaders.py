@@ -16,6 +16,7 @@ not be fetched) or ``ValueError`` (a file is damaged or another version).
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +110,7 @@ def load_digits(*, unit_rows: bool = False) -> LoadedData:
         unit_rows,
         name="digits",
         preprocessing=("pixels / 16 (public constant)",),
-        source="Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository",
+        source="Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI repository",
     )
 
 
@@ -128,8 +129,7 @@ def load_breast_cancer(*, unit_rows: bool = False) -> LoadedData:
         unit_rows,
         name="breast_cancer",
         preprocessing=(),
-        source="Wolberg, Mangasarian, Street & Street, Breast Cancer Wisconsin (Diagnostic), UCI Machine "
-        "Learning Repository",
+        source="Wolberg, Mangasarian, Street & Street, Breast Cancer Wisconsin (Diagnostic), UCI repository",
     )
 
 
@@ -188,7 +188,7 @@ def three_vs_eight(images: npt.NDArray[np.uint8], digits: npt.NDArray[np.uint8])
     ([[-0.7071, 0.7071]], [-1])
     """
     chosen = np.isin(digits, (3, 8))
-    pixels = images[chosen].reshape(int(chosen.sum()), -1)
+    pixels = images[chosen].reshape(-1, math.prod(images.shape[1:]))
     return _scaled(pixels / 255.0 - 0.5, True), np.where(digits[chosen] == 3, 1, -1)
 
 
@@ -215,7 +215,7 @@ def load_adult(
         feature_names=ADULT_NUMERIC + levels,
         target_names=("<=50K", ">50K"),
         preprocessing=_named(steps, unit_rows),
-        source="Becker & Kohavi, Adult, UCI Machine Learning Repository, doi:10.24432/C5XW20",
+        source="Becker & Kohavi, Adult, UCI repository, doi:10.24432/C5XW20",
         licence="CC BY 4.0",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,8 +15,8 @@ Label = Any
 class Encoding(Protocol):
     """How labels become targets (n, K) of a separable loss."""
 
-    def classes(self, labels: Sequence[Label], weights: Array) -> tuple[Label, ...]:
-        """The classes with a row of positive weight, sorted; empty for regression."""
+    def classes(self, counts: Mapping[Label, int]) -> tuple[Label, ...]:
+        """The labels with a row of positive weight, sorted; empty for regression."""
         ...
 
     def targets(self, labels: Sequence[Label], classes: tuple[Label, ...]) -> Array:
@@ -31,8 +31,8 @@ class Encoding(Protocol):
 class OneVsRest:
     """±1 targets: one output for two classes (the second is +1), one per class beyond, none for a single class."""
 
-    def classes(self, labels: Sequence[Label], weights: Array) -> tuple[Label, ...]:
-        return tuple(sorted({label for label, c in zip(labels, weights, strict=True) if c > 0.0}))
+    def classes(self, counts: Mapping[Label, int]) -> tuple[Label, ...]:
+        return tuple(sorted(label for label, count in counts.items() if count > 0))
 
     def targets(self, labels: Sequence[Label], classes: tuple[Label, ...]) -> Array:
         column = {label: k for k, label in enumerate(classes)}
@@ -51,7 +51,7 @@ class OneVsRest:
 class RealTargets:
     """Real targets: one output per target column."""
 
-    def classes(self, labels: Sequence[Label], weights: Array) -> tuple[Label, ...]:
+    def classes(self, counts: Mapping[Label, int]) -> tuple[Label, ...]:
         return ()
 
     def targets(self, labels: Sequence[Label], classes: tuple[Label, ...]) -> Array:

@@ -26,6 +26,7 @@ from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests
 from certified.data.index import RowIndex
 from certified.data.rows import Rows
+from certified.estimators.register import Register
 from certified.estimators.session import Recipe, Session
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
@@ -59,14 +60,14 @@ def save(model: CertifiedEstimator, path: str | Path) -> None:
         "fitted": model._public_attributes(),
         "certificate": session.certificate.to_dict(),
     }
-    held = [slot for slot, digest in enumerate(session.digests) if digest is not None]
+    held = session.register.held
     rows = session.state.objective.rows
     secret = {
         "budget": asdict(session.budget),
         "recipe": {"seed": session.recipe.seed, "alpha": session.state.objective.alpha},
         "ids": session.index.ids,
         "subjects": [session.index.subject(key) for key in session.index.ids],
-        "labels": [session.labels[slot] for slot in held],
+        "labels": [session.register.labels[slot] for slot in held],
         "salt": session.salt.hex(),
         "nonce": session.nonce.hex(),
         "removed_total": session.removed_total,
@@ -78,7 +79,7 @@ def save(model: CertifiedEstimator, path: str | Path) -> None:
         released=session.released,
         weights=session.state.weights,
         features=np.asarray(rows.features).reshape(-1, rows.n_features)[held],
-        sample_weights=np.asarray(rows.weights).reshape(-1)[held],
+        sample_weights=session.register.weights[held],
     )
     _write(Path(path), {"header": header}, released=session.released)
 
@@ -112,35 +113,27 @@ def _restore(
     model: CertifiedEstimator, secret: dict[str, Any], arrays: dict[str, Array], certificate: Certificate
 ) -> Session:
     recipe: Recipe = replace(model._recipe(), seed=secret["recipe"]["seed"])
-    labels = [tuple(label) if isinstance(label, list) else label for label in secret["labels"]]
+    labels: list[Any] = [tuple(label) if isinstance(label, list) else label for label in secret["labels"]]
     features, c = arrays["features"], arrays["sample_weights"]
     rows = Rows.from_arrays(features, recipe.encoding.targets(labels, certificate.classes), c)
     objective = Objective(recipe.loss, rows, secret["recipe"]["alpha"], recipe.fit_intercept)
     bound, gradient = assess(objective, arrays["weights"])
     linearisation = linearise(objective, arrays["weights"])
-    salt, spare = bytes.fromhex(secret["salt"]), [None] * (rows.slots - len(labels))
+    salt = bytes.fromhex(secret["salt"])
     index = RowIndex()
-    owned = [(k, s) for k, s in zip(secret["ids"], secret["subjects"], strict=True)]
-    for slot, (key, subject) in enumerate(owned):
+    for slot, (key, subject) in enumerate(zip(secret["ids"], secret["subjects"], strict=True)):
         index.put([key], np.array([slot]), None if subject is None else [subject])
+    slots = np.arange(len(labels), dtype=np.int64)
+    register = Register.empty(0).changed(slots[:0], slots, labels, c, row_digests(salt, features, labels, c))
+    budget = ReleaseBudget(**secret["budget"])
+    session = Session(recipe, index, register, salt, budget, tuple(secret["remarks"]))
     # The certified bound of the state is the one on record: it was proved for these weights and rows.
     bound = replace(bound, value=certificate.distance_bound, claim=certificate.distance_claim)
-    return Session(
-        recipe=recipe,
-        budget=ReleaseBudget(**secret["budget"]),
-        index=index,
-        labels=[*labels, *spare],
-        digests=[*row_digests(salt, features, labels, c), *spare],
-        classes=certificate.classes,
-        state=RemovalState(objective, arrays["weights"], gradient.value, linearisation, bound),
-        salt=salt,
-        nonce=bytes.fromhex(secret["nonce"]),
-        released=arrays["released"],
-        certificate=certificate,
-        info=UpdateInfo(0, 0, relinearised=True),
-        removed_total=secret["removed_total"],
-        remarks=tuple(secret["remarks"]),
-    )
+    session.state = RemovalState(objective, arrays["weights"], gradient.value, linearisation, bound)
+    session.classes, session.info = certificate.classes, UpdateInfo(0, 0, relinearised=True)
+    session.nonce, session.released = bytes.fromhex(secret["nonce"]), arrays["released"]
+    session.certificate, session.removed_total = certificate, secret["removed_total"]
+    return session
 
 
 def _write(path: Path, texts: dict[str, Any], **arrays: Array) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from certified.certificates.issue import Event, issue
 from certified.data.index import Id, RowIndex, UnknownIdError
 from certified.data.rows import Rows
 from certified.estimators.encoding import Encoding, Label
+from certified.estimators.register import Register, Slots
 from certified.losses import Loss
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
@@ -71,19 +73,18 @@ class Session:
     """Rows in force, their ids, the removal state (secret) and the last release (public)."""
 
     recipe: Recipe
-    budget: ReleaseBudget
     index: RowIndex
-    labels: list[Label | None]
-    digests: list[bytes | None]
-    classes: tuple[Label, ...]
-    state: RemovalState
+    register: Register
     salt: bytes
-    nonce: bytes
-    released: Array
-    certificate: Certificate
-    info: UpdateInfo
+    budget: ReleaseBudget
+    remarks: tuple[str, ...]
+    classes: tuple[Label, ...] = field(init=False)
+    state: RemovalState = field(init=False)
+    info: UpdateInfo = field(init=False)
+    nonce: bytes = field(init=False)
+    released: Array = field(init=False)
+    certificate: Certificate = field(init=False)
     removed_total: int = 0
-    remarks: tuple[str, ...] = field(default=())
 
     @classmethod
     def train(
@@ -96,20 +97,15 @@ class Session:
         remarks: tuple[str, ...],
     ) -> Session:
         """Train on ``new``, release and certify."""
-        classes = recipe.encoding.classes(new.labels, new.weights)
+        session = cls(recipe, RowIndex(), Register.empty(0), os.urandom(32), budget, remarks)
+        slots = np.arange(len(new), dtype=np.int64)
+        register = session._enter(new, slots[:0], slots)
+        classes = recipe.encoding.classes(register.counts)
         rows = Rows.from_arrays(new.features, recipe.encoding.targets(new.labels, classes), new.weights)
         objective = Objective(recipe.loss, rows, recipe.alpha(new.weights), recipe.fit_intercept)
         state, info = initialise(objective, budget.target)
-        index = RowIndex()
-        index.put(ids, np.arange(len(new), dtype=np.int64), subjects)
-        salt = os.urandom(32)
-        spare = [None] * (rows.slots - len(new))
-        session = cls.__new__(cls)
-        session.recipe, session.budget, session.index, session.salt = recipe, budget, index, salt
-        session.labels = [*new.labels, *spare]
-        session.digests = [*row_digests(salt, new.features, new.labels, new.weights), *spare]
-        session.removed_total, session.remarks = 0, remarks
-        session._release("fit", state, info, classes, removed=0, added=len(new), digests=session.digests)
+        session._release("fit", state, info, register, removed=0, added=len(new))
+        session.index.put(ids, slots, subjects)
         return session
 
     def ids_of_labels(self, labels: Sequence[Label]) -> list[Id]:
@@ -119,10 +115,10 @@ class Session:
             UnknownIdError: no row in force has a label.
         """
         for label in labels:
-            if label not in self.labels:
+            if label not in self.register.labels:
                 raise UnknownIdError(f"labels: no row in force has the label {label!r}")
-        slots = {slot for slot, label in enumerate(self.labels) if label in labels}
-        return [key for key in self.index.ids if int(self.index.slots([key])[0]) in slots]
+        held = self.register.labels
+        return [key for key in self.index.ids if held[int(self.index.slots([key])[0])] in labels]
 
     def remove(self, ids: Sequence[Id]) -> Certificate:
         """Delete rows and release; on any error nothing has changed."""
@@ -132,8 +128,8 @@ class Session:
     def add(self, new: NewRows, ids: Sequence[Id], subjects: Sequence[Id] | None) -> Certificate:
         """Add rows and release; on any error nothing has changed."""
         self.index.check_new(ids)
-        free = [slot for slot, digest in enumerate(self.digests) if digest is None]
-        slots = (free + list(range(len(self.digests), len(self.digests) + len(new))))[: len(new)]
+        beyond = itertools.count(len(self.register.labels))
+        slots = list(itertools.islice(itertools.chain(self.register.free, beyond), len(new)))
         return self._change("add", np.zeros(0, dtype=np.int64), (), new, np.array(slots, np.int64), ids, subjects)
 
     def correct(self, new: NewRows, ids: Sequence[Id]) -> Certificate:
@@ -144,43 +140,23 @@ class Session:
     def release(self) -> Certificate:
         """Release the same state once more with fresh noise."""
         info = UpdateInfo(0, 0, relinearised=False)
-        return self._release("release", self.state, info, self.classes, removed=0, added=0, digests=self.digests)
+        return self._release("release", self.state, info, self.register, removed=0, added=0)
 
     def _change(
         self,
         kind: str,
-        out: npt.NDArray[np.int64],
+        out: Slots,
         forgotten: Sequence[Id],
         new: NewRows | None,
-        into: npt.NDArray[np.int64],
+        into: Slots,
         ids: Sequence[Id],
         subjects: Sequence[Id] | None,
     ) -> Certificate:
         """Take the rows at ``out`` out, put ``new`` at ``into``; compute everything first, commit last."""
-        weights = np.asarray(self.state.objective.rows.weights).reshape(-1).copy()
-        needed = int(into.max(initial=-1)) + 1
-        spare = max(0, needed - len(weights))
-        weights, labels, digests = (
-            np.pad(weights, (0, spare)),
-            self.labels + [None] * spare,
-            self.digests + [None] * spare,
-        )
-        weights[out] = 0.0
-        for slot in out:
-            labels[slot], digests[slot] = None, None
-        if new is not None:
-            weights[into] = new.weights
-            fresh = row_digests(self.salt, new.features, new.labels, new.weights)
-            for position, slot in enumerate(into):
-                labels[slot], digests[slot] = new.labels[position], fresh[position]
-        held = [slot for slot, digest in enumerate(digests) if digest is not None]
-        classes = self.recipe.encoding.classes([labels[s] for s in held], weights[held])
-        state, info = self._move(out, new, into, labels, weights, classes)
-        grown = state.objective.rows.slots - len(labels)
-        labels, digests = labels + [None] * grown, digests + [None] * grown
+        register = self._enter(new, out, into)
+        state, info = self._move(out, new, into, register)
         added = 0 if new is None else len(new)
-        certificate = self._release(kind, state, info, classes, removed=len(out), added=added, digests=digests)
-        self.labels, self.digests = labels, digests
+        certificate = self._release(kind, state, info, register, removed=len(out), added=added)
         self.index.drop(forgotten)
         self.index.put(ids, into[: len(ids)], subjects)
         gone = np.setdiff1d(out, into)
@@ -189,17 +165,23 @@ class Session:
             self.state = replace(self.state, objective=objective)
         return certificate
 
+    def _enter(self, new: NewRows | None, out: Slots, into: Slots) -> Register:
+        """The register after the change; ``self`` is only read."""
+        if new is None:
+            return self.register.changed(out, into, [], np.zeros(0), [])
+        digests = row_digests(self.salt, new.features, new.labels, new.weights)
+        return self.register.changed(out, into, new.labels, new.weights, digests)
+
     def _move(
         self,
-        out: npt.NDArray[np.int64],
+        out: Slots,
         new: NewRows | None,
-        into: npt.NDArray[np.int64],
-        labels: list[Label | None],
-        weights: Array,
-        classes: tuple[Label, ...],
+        into: Slots,
+        register: Register,
     ) -> tuple[RemovalState, UpdateInfo]:
         """Compute the state after the change; ``self`` is only read."""
         encoding, state = self.recipe.encoding, self.state
+        classes = encoding.classes(register.counts)
         carried: list[int] | None = list(range(state.objective.shape[1]))
         if classes != self.classes:
             carried = encoding.carried_outputs(self.classes, classes)
@@ -208,18 +190,18 @@ class Session:
         rows = state.objective.rows
         removed = rows.take(out) if len(out) else None
         changed = rows.without(out)
-        if len(weights) > rows.slots:
-            changed = changed.enlarged(len(weights) + len(weights) // 8)
+        if len(register.labels) > rows.slots:
+            changed = changed.enlarged(len(register.labels) + len(register.labels) // 8)
         added = None
         if new is not None:
             added = Rows.from_arrays(new.features, encoding.targets(new.labels, classes), new.weights)
             if carried is None:
                 changed = changed.with_targets(np.zeros((changed.slots, added.n_outputs)))
             changed = changed.place(added, into)
-        alpha = self.recipe.alpha(weights)
+        alpha = self.recipe.alpha(register.weights)
         if carried is None:
-            held = [slot for slot, label in enumerate(labels) if label is not None]
-            outputs = encoding.targets([labels[slot] for slot in held], classes)
+            held = register.held
+            outputs = encoding.targets([register.labels[slot] for slot in held], classes)
             targets = np.zeros((changed.slots, outputs.shape[1]))
             targets[held] = outputs
             objective = replace(state.objective, rows=changed.with_targets(targets), alpha=alpha)
@@ -232,28 +214,32 @@ class Session:
         kind: str,
         state: RemovalState,
         info: UpdateInfo,
-        classes: tuple[Label, ...],
+        register: Register,
         *,
         removed: int,
         added: int,
-        digests: Sequence[bytes | None],
     ) -> Certificate:
         """Draw fresh noise, certify, and only then commit state, release and budget."""
+        sigma = self.budget.noise_std
         if self.recipe.seed is None:
-            noise, released = "rounded_gaussian", release_gaussian(state.weights, self.budget.noise_std)
+            noise, released = "rounded_gaussian", release_gaussian(state.weights, sigma)
         else:
             sequence = np.random.SeedSequence([self.recipe.seed, self.budget.releases])
             seed = int(sequence.generate_state(1, np.uint64)[0])
-            noise, released = (
-                "idealized_gaussian",
-                idealized_gaussian(state.weights, self.budget.noise_std, seed),
-            )
+            noise, released = "idealized_gaussian", idealized_gaussian(state.weights, sigma, seed)
         nonce = os.urandom(32)
-        held = [digest for digest in digests if digest is not None]
+        classes = self.recipe.encoding.classes(register.counts)
         event = Event(
-            kind, removed, added, self.removed_total + removed, len(held), _plain(classes), rows_commitment(held),
-            self.salt, self.remarks,
-        )  # fmt: skip
+            kind=kind,
+            removed=removed,
+            added=added,
+            removed_total=self.removed_total + removed,
+            remaining=len(register.ordered),
+            classes=_plain(classes),
+            rows_commitment=rows_commitment(register.ordered),
+            salt=self.salt,
+            assumptions=self.remarks,
+        )
         certificate = issue(
             event,
             state.objective,
@@ -267,7 +253,7 @@ class Session:
             nonce=nonce,
         )
         self.budget = self.budget.spend(state.bound.value)
-        self.state, self.info, self.classes = state, info, classes
+        self.state, self.info, self.register, self.classes = state, info, register, classes
         self.released, self.nonce, self.certificate = released, nonce, certificate
         self.removed_total += removed
         return certificate

@@ -148,10 +148,10 @@ def _delta_ball(epsilon: arb, mu: arb) -> arb:
     if near > 40:  # 1 > δ ≥ Φ(40) − φ(40)/40 > 1 − 10⁻³⁴⁰, because e^ε Φ(−y) ≤ φ(near)/y
         return arb(1)
     far = mu / 2 + epsilon / mu
-    if far > 2**64:
-        # e^ε may leave Arb's range here; e^ε Φ(−y) = φ(near)·R(y) with Mills' ratio 1/y − 1/y³ < R(y) < 1/y.
-        density = exp(-near * near / 2) / (2 * arb.pi()).sqrt()
-        return normal_cdf(near) - density / far * (1 - arb(0.5, 0.5) / (far * far))
+    if far > 1000:
+        # Arb's erfc is no longer tight here: e^ε Φ(−y) = φ(near) Φ(−y)/φ(y) = e^(−near²/2) U(½, ½, y²/2)/(2√π).
+        mills = (far * far / 2).hypgeom_u(arb(0.5), arb(0.5))
+        return normal_cdf(near) - exp(-near * near / 2) * mills / (2 * arb.pi().sqrt())
     return hockey_stick(epsilon, mu)
 
 

@@ -41,7 +41,7 @@ class TargetNotReachedError(RuntimeError):
     def __init__(self, bound: DistanceBound, target: float) -> None:
         super().__init__(
             f"the certified distance {bound.value:.3g} stays above the target {target:.3g} that epsilon, delta and "
-            f"noise_std demand, even at the floor of float64; use a larger noise_std (at least "
+            f"noise_std demand, even at the floor of float64; fit again with a larger noise_std (at least "
             f"{bound.value / target:.3g} times as large), scale the features, or regularise more (smaller C)"
         )
         self.bound = bound

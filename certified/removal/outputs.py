@@ -1,4 +1,4 @@
-"""Dropping outputs from a removal state: one-vs-rest heads are independent, so the rest stays as certified as it was."""
+"""Dropping outputs from a removal state: one-vs-rest heads are independent, so the rest stays certified."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from certified.data.formats import (
 )
 
 ADULT_ROW = (
-    "39, State-gov, 77516, Bachelors, 13, Never-married, Adm-clerical, Not-in-family, White, Male, 2174, 0, 40, "
-    "United-States, <=50K"
+    "39, State-gov, 77516, Bachelors, 13, Never-married, Adm-clerical, Not-in-family, White, Male, 2174, 0, "
+    "40, United-States, <=50K"
 )
 
 
@@ -70,9 +70,7 @@ def test_adult_rows_of_both_files_are_read(tmp_path: Path) -> None:
     path.write_text(f"|1x3 Cross validator\n{ADULT_ROW}.\n{missing}\n\n")
     numbers, codes, labels = read_adult(path)
     assert numbers.tolist() == [[39, 77516, 13, 2174, 0, 40]] * 2
-    levels = [
-        [ADULT_CATEGORIES[name][c] for name, c in zip(ADULT_CATEGORIES, row, strict=True)] for row in codes
-    ]
+    levels = [[ADULT_CATEGORIES[name][c] for name, c in zip(ADULT_CATEGORIES, row, strict=True)] for row in codes]
     assert levels[0] == [
         *("State-gov", "Bachelors", "Never-married", "Adm-clerical", "Not-in-family", "White", "Male"),
         "United-States",
@@ -108,9 +106,7 @@ def test_a_bad_adult_line_is_refused_by_number_without_its_content(tmp_path: Pat
 
 @given(
     rows=st.lists(
-        st.tuples(
-            st.text(st.characters(codec="utf-8", exclude_characters="\n\r\t"), min_size=1), st.booleans()
-        ),
+        st.tuples(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\t"), min_size=1), st.booleans()),
         min_size=1,
         max_size=5,
     ),

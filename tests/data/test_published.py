@@ -62,9 +62,7 @@ def test_intact_files_are_read(tmp_path: Path) -> None:
 
     arrays = adult_arrays()
     write(tmp_path, ADULT_PACKED, arrays)
-    for part, (numbers, codes, labels) in zip(
-        ("train", "test"), published.adult(tmp_path, False), strict=True
-    ):
+    for part, (numbers, codes, labels) in zip(("train", "test"), published.adult(tmp_path, False), strict=True):
         assert (numbers.dtype, codes.dtype, labels.dtype) == (np.float64, np.int64, np.int64)
         assert (numbers == arrays[f"num_{part}"]).all()
         assert (codes == arrays[f"cat_{part}"]).all()
@@ -87,9 +85,7 @@ def test_intact_files_are_read(tmp_path: Path) -> None:
         ("X_test", np.zeros((10_000, 784), dtype=np.uint8), "X_test must be numbers of shape"),
     ],
 )
-def test_a_wrong_mnist_array_is_refused(
-    tmp_path: Path, name: str, wrong: np.ndarray[Any, Any], reason: str
-) -> None:
+def test_a_wrong_mnist_array_is_refused(tmp_path: Path, name: str, wrong: np.ndarray[Any, Any], reason: str) -> None:
     write(tmp_path, MNIST_PACKED, mnist_arrays() | {name: wrong})
     with pytest.raises(ValueError, match=reason):
         published.mnist(tmp_path, download=False)

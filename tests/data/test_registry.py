@@ -26,9 +26,7 @@ def test_the_argument_wins_over_the_environment(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("cache", ["", "relative"])
-def test_the_user_cache_is_the_last_resort(
-    cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_user_cache_is_the_last_resort(cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CERTIFIED_DATA", "")

@@ -84,14 +84,14 @@ def test_what_remains_at_the_edges(total: float, spent: float, expected: float) 
 def test_bad_budgets_are_named(bad: float) -> None:
     with pytest.raises(ValueError, match=r"^mus\[1\] must not be negative or NaN"):
         compose_gaussian([1.0, bad])
-    with pytest.raises(ValueError, match="^total_mu must not be negative or NaN"):
+    with pytest.raises(ValueError, match=r"^total_mu must not be negative or NaN"):
         remaining_mu(bad, 0.0)
-    with pytest.raises(ValueError, match="^spent_mu must not be negative or NaN"):
+    with pytest.raises(ValueError, match=r"^spent_mu must not be negative or NaN"):
         remaining_mu(1.0, bad)
 
 
 def test_an_unlimited_or_broken_budget_is_refused() -> None:
-    with pytest.raises(ValueError, match="^total_mu must be finite"):
+    with pytest.raises(ValueError, match=r"^total_mu must be finite"):
         remaining_mu(math.inf, 1.0)
-    with pytest.raises(ValueError, match="^spent_mu=1.5 must not exceed total_mu=1.0"):
+    with pytest.raises(ValueError, match=r"^spent_mu=1.5 must not exceed total_mu=1.0"):
         remaining_mu(1.0, 1.5)
