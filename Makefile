@@ -74,8 +74,10 @@ wheel: setup ## build sdist and wheel, and try the installed copy away from the 
 	cd $(SMOKE) && bin/python -c 'import certified, sys; assert certified.__file__.startswith(sys.prefix), certified.__file__'
 	cd $(SMOKE) && bin/certified --version && bin/certified demo
 
-bench: setup ## run the benchmarks
-	$(BIN)/python -m benchmarks
+bench: setup ## run every benchmark
+	@set -e; for file in benchmarks/[a-z]*.py; do \
+		echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename $$file .py)"; \
+	done
 
 notebooks: setup ## execute the notebooks in place
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb

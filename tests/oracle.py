@@ -82,8 +82,8 @@ class Minimiser:
             total = arb(0)
             for k, box in enumerate(self.boxes):
                 for j in range(box.nrows()):
-                    total += (arb(float(weights[j, k])) - box[j, 0]) ** 2
-            return total.nonnegative_part().sqrt()
+                    total += _square(arb(float(weights[j, k])) - box[j, 0])
+            return _root(total)
 
     @property
     def nearest(self) -> Array:
@@ -138,8 +138,8 @@ def gradient_norm_error(problem: Sequence[Column], weights: Array, gradient: Arr
         for k, column in enumerate(problem):
             exact, _ = column.derivatives(_matrix(weights[:, k : k + 1]))
             for j in range(exact.nrows()):
-                total += (arb(float(gradient[j, k])) - exact[j, 0]) ** 2
-        return total.nonnegative_part().sqrt()
+                total += _square(arb(float(gradient[j, k])) - exact[j, 0])
+        return _root(total)
 
 
 def hessians(problem: Sequence[Column], weights: Array, bits: int = 1024) -> list[arb_mat]:
@@ -206,6 +206,18 @@ def _krawczyk(column: Column, point: arb_mat, bits: int) -> arb_mat | None:
     return None
 
 
+def _square(ball: arb) -> arb:
+    """A product, because ``ball ** 2`` is indeterminate in python-flint for a ball around zero."""
+    return ball * ball
+
+
+def _root(square: arb) -> arb:
+    """The square root of a number that is known to be nonnegative; its ball may reach below zero."""
+    if square.lower() > 0:
+        return square.sqrt()
+    return arb(0).union(square.upper().sqrt())
+
+
 def _pointwise(loss: str, z: arb, target: float) -> tuple[arb, arb]:
     """Enclose φ'(z; t) and φ''(z; t)."""
     if loss == "squared":
@@ -216,7 +228,7 @@ def _pointwise(loss: str, z: arb, target: float) -> tuple[arb, arb]:
 
 def _bell(z: arb) -> arb:
     tail = (-z).exp()
-    return tail / (1 + tail) ** 2
+    return tail / _square(1 + tail)
 
 
 def _matrix(values: Array) -> arb_mat:

@@ -85,9 +85,9 @@ def structural_curvature(objective: Objective, weights: Array) -> float:
     sums = certified_curvature_sums(objective, weights)
     bounds = []
     with working_precision(128):
-        for low, high, moment in zip(sums.total_lower, sums.total_upper, sums.first_moment, strict=True):
-            if not (low > 0.0 and np.isfinite(high) and np.isfinite(moment)):
+        for low, moment in zip(sums.total_lower, sums.first_moment, strict=True):
+            if not (0.0 < low < np.inf and moment < np.inf):
                 return 0.0
-            total = arb(float(low)).union(arb(float(high)))
-            bounds.append(lower(intercept_curvature(arb(objective.alpha), total, arb(float(moment)))))
+            # The bound grows with A and falls with h, so the ends of both that make it smallest are put in.
+            bounds.append(lower(intercept_curvature(arb(objective.alpha), arb(float(low)), arb(float(moment)))))
     return max(0.0, min(bounds, default=objective.alpha))

@@ -12,9 +12,8 @@ from flint import arb
 from certified.bounds.curvature import Linearisation, linearise, structural_curvature
 from certified.bounds.formulas import (
     decrement_ratio,
-    hessian_variation,
-    local_distance,
     self_concordant_radius,
+    self_concordant_remainder,
     strong_convexity_distance,
     witness_decrement_squared,
     witness_newton_step,
@@ -37,7 +36,7 @@ class DistanceBound:
 
     Attributes:
         value: the bound, ``inf`` where no claim applies.
-        claim: the claim that gave it: "T1", "T2" (second form "T2w" with a witness) or "T0" (no weights at all).
+        claim: the claim that gave it: "T1", "T2" (form (i)), "T2w" (form (iii) with a witness), "T0" (a constant model).
         gradient_residual: upper bound on ‖∇F(W)‖_F, sum scaling, rounding included.
         rounding_error: the part of the residual that is rounding error of its own evaluation.
         curvature: m ≤ λ_min(∇²F(W)) that was used.
@@ -56,7 +55,7 @@ def certify_distance(objective: Objective, weights: Array, linearisation: Linear
     """Return the smallest certified upper bound on ‖W − W*‖_F that T1, T2 and T2w give.
 
     T1: r/α, without an intercept. T2: t/κ with q = κ·λ_N/√m < 1. T2w: a witness p ≈ H⁻¹g gives
-    ‖p‖ + ‖g − Hp‖/m + a/(1 − a)·λ_N/√m. Without a linearisation one is formed at W.
+    ‖p‖ + ‖g − Hp‖/m + (q/(1 − q) + log(1 − q))/κ. Without a linearisation one is formed at W.
 
     Args:
         objective: loss, rows in force, L2 strength.
@@ -151,7 +150,7 @@ def _local_bound(objective: Objective, residual: float, curvature: float) -> flo
 def _witness_bound(
     objective: Objective, weights: Array, gradient: Enclosure, factor: Factor, curvature: float
 ) -> tuple[float, int]:
-    """T2, second form, from a witness p ≈ H⁻¹g refined until its defect no longer matters."""
+    """T2, form (iii), from a witness p ≈ H⁻¹g refined until its defect no longer matters."""
     best, witness = math.inf, factor.solve(gradient.value)
     for products in range(1, _REFINEMENTS + 1):
         if not np.all(np.isfinite(witness)):
@@ -159,7 +158,7 @@ def _witness_bound(
         product = certified_hvp(objective, weights, witness)
         defect = gradient.value - product.value
         slack = gradient.error + product.error + 2.0 * UNIT_ROUNDOFF * (gradient.norm + product.norm)
-        value = _second_form(objective, gradient, witness, norm_bound(defect), slack, curvature)
+        value = _witness_value(objective, gradient, witness, norm_bound(defect), slack, curvature)
         if not value < 0.9 * best:
             return min(best, value), products
         best = value
@@ -169,7 +168,7 @@ def _witness_bound(
     return best, _REFINEMENTS
 
 
-def _second_form(
+def _witness_value(
     objective: Objective, gradient: Enclosure, witness: Array, defect: float, slack: float, curvature: float
 ) -> float:
     if not (math.isfinite(defect) and math.isfinite(slack)):
@@ -184,12 +183,10 @@ def _second_form(
             return upper(step)
         # The computed inner product errs by at most γ·‖g‖‖p‖; ⟨g, p⟩ also sees the error of g itself.
         dot = arb(overlap) + (arb(gradient.error) + g * arb(2.0**-50) * witness.size) * p
-        squared = witness_decrement_squared(dot, g, rho, m)
+        squared = witness_decrement_squared(dot, p, rho, m)
         decrement = squared.sqrt() if upper(squared) < upper(g * g / m) else g / m.sqrt()
         ratio = decrement_ratio(k, decrement, m)
         if not ratio < 1:
             return math.inf
-        first = upper(self_concordant_radius(ratio, k))
-        variation = hessian_variation(ratio)
-        second = upper(local_distance(step, decrement, m, variation)) if variation < 1 else math.inf
-        return min(first, second)
+        remainder = max(0.0, upper(self_concordant_remainder(ratio, k)))
+        return min(upper(self_concordant_radius(ratio, k)), upper(step + arb(remainder)))

@@ -33,17 +33,9 @@ def self_concordant_radius(ratio: Scalar, kappa: Scalar) -> Scalar:
     return -log(1 - ratio) / kappa
 
 
-def hessian_variation(ratio: Scalar) -> Scalar:
-    """Return a = (e^t − 1)/t − 1 with t = −log(1 − q): how far the averaged Hessian is from H (claim T2).
-
-    e^t − 1 = q/(1 − q), so a = q/((1 − q)·t) − 1.
-    """
-    return ratio / ((1 - ratio) * -log(1 - ratio)) - 1
-
-
-def local_distance(newton_step: Scalar, decrement: Scalar, curvature: Scalar, variation: Scalar) -> Scalar:
-    """Return ‖H⁻¹g‖ + a/(1 − a)·λ_N/√m ≥ ‖W − W*‖_F for a < 1 (claim T2, second form)."""
-    return newton_step + variation / (1 - variation) * decrement / sqrt(curvature)
+def self_concordant_remainder(ratio: Scalar, kappa: Scalar) -> Scalar:
+    """Return (q/(1 − q) + log(1 − q))/κ: ‖H⁻¹g‖ plus this is at least ‖W − W*‖_F (claim T2, form (iii))."""
+    return (ratio / (1 - ratio) + log(1 - ratio)) / kappa
 
 
 def witness_newton_step(witness: Scalar, defect: Scalar, curvature: Scalar) -> Scalar:
@@ -51,9 +43,9 @@ def witness_newton_step(witness: Scalar, defect: Scalar, curvature: Scalar) -> S
     return witness + defect / curvature
 
 
-def witness_decrement_squared(overlap: Scalar, residual: Scalar, defect: Scalar, curvature: Scalar) -> Scalar:
-    """Return |⟨g, p⟩| + ‖g‖·‖ρ‖/m ≥ λ_N² = ⟨g, H⁻¹g⟩ (claim T2w)."""
-    return overlap + residual * defect / curvature
+def witness_decrement_squared(overlap: Scalar, witness: Scalar, defect: Scalar, curvature: Scalar) -> Scalar:
+    """Return |⟨g, p⟩| + ‖p‖·‖ρ‖ + ‖ρ‖²/m ≥ λ_N² = ⟨g, H⁻¹g⟩ (claim T2w)."""
+    return overlap + witness * defect + defect * defect / curvature
 
 
 def intercept_curvature(alpha: Scalar, total_curvature: Scalar, first_moment: Scalar) -> Scalar:

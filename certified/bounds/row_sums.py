@@ -41,10 +41,9 @@ class Enclosure:
 
 @dataclass(frozen=True, repr=False)
 class CurvatureSums:
-    """Per output k: lower and upper bounds on A_k = Σ a_ik, upper bounds on h_k = ‖Σ a_ik x_i‖ (claim T2s)."""
+    """Per output k: lower bounds on A_k = Σ a_ik and upper bounds on h_k = ‖Σ a_ik x_i‖ (claim T2s)."""
 
     total_lower: Array
-    total_upper: Array
     first_moment: Array
 
 
@@ -102,7 +101,7 @@ def certified_data_hessians(objective: Objective, weights: Array) -> tuple[Enclo
     )  # fmt: skip
     hessians = objective.data_hessian(curvature)
     depth = gamma(objective.rows.summation_depth + 8)
-    inflate = 1.0 + 2.0 * gamma(objective.rows.summation_depth + 64)
+    inflate = _inflation(objective.rows)
     return tuple(
         Enclosure(h, _nan_to_inf(_up((float(e) + 2.0 * depth * float(s)) * inflate + _underflow(objective, 1.0))))
         for h, s, e in zip(hessians, np.asarray(size), np.asarray(error), strict=False)
@@ -120,25 +119,26 @@ def certified_curvature_sums(objective: Objective, weights: Array) -> CurvatureS
         )
     )
     depth = gamma(objective.rows.summation_depth + 8)
-    inflate = 1.0 + 2.0 * gamma(objective.rows.summation_depth + 64)
+    inflate = _inflation(objective.rows)
     total, moments = sums[-1], sums[:-1]
     slack = (total_error + 2.0 * depth * total) * inflate + _underflow(objective, 1.0)
     first = np.array([norm_bound(column) for column in moments.T])
     first = (first + (moment_error + 2.0 * depth * moment_size) * inflate) * (1.0 + 8.0 * UNIT_ROUNDOFF)
     first = first + _underflow(objective, 1.0)
-    return CurvatureSums(
-        np.maximum(0.0, (total - slack) * (1.0 - 4.0 * UNIT_ROUNDOFF)),
-        (total + slack) * (1.0 + 4.0 * UNIT_ROUNDOFF),
-        first,
-    )
+    return CurvatureSums(np.maximum(0.0, (total - slack) * (1.0 - 4.0 * UNIT_ROUNDOFF)), first)
 
 
 def _pass_error(objective: Objective, size: float, error: float, parts: float) -> float:
     """Error of one pass: coefficients, summation γ_depth·Σρ̃‖ŝ‖, and the last additions of penalty and linear term."""
     depth = objective.rows.summation_depth
-    inflate = 1.0 + 2.0 * gamma(depth + objective.rows.n_outputs + 64)
+    inflate = _inflation(objective.rows)
     total = (error + gamma(depth + 8) * size) * inflate + 8.0 * UNIT_ROUNDOFF * parts
     return _nan_to_inf(_up(total + _underflow(objective, parts)))
+
+
+def _inflation(rows: Rows) -> float:
+    """Factor that makes a computed sum of non-negative terms over all rows, in any order, an upper bound."""
+    return 1.0 + 2.0 * gamma(rows.slots + rows.n_outputs + 64)
 
 
 def _predictor_scale(objective: Objective, weights: Array) -> tuple[jax.Array, jax.Array]:

@@ -18,7 +18,7 @@ from certified.estimators.encoding import Encoding, Label
 from certified.estimators.persistence import load, save
 from certified.estimators.session import NewRows, Recipe, Session
 from certified.losses import Loss
-from certified.numerics.rounding import MAGNITUDE_LIMIT
+from certified.numerics.rounding import MAGNITUDE_LIMIT, SMALLEST_WEIGHT
 from certified.privacy.budget import ReleaseBudget
 from certified.privacy.gaussian import gaussian_noise_std
 from certified.removal import UpdateInfo
@@ -209,6 +209,8 @@ class CertifiedEstimator(BaseEstimator):
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
             if np.max(weights, initial=0.0) > MAGNITUDE_LIMIT:
                 raise ValueError(f"sample_weight holds values beyond {MAGNITUDE_LIMIT:g}: rescale the weights")
+            if np.any((weights > 0.0) & (weights < SMALLEST_WEIGHT)):
+                raise ValueError("sample_weight holds subnormal values: use 0 to leave a row out")
         if self.norm_bound is not None:
             limit = _positive("norm_bound", self.norm_bound)
             longest = float(np.max(norm_bounds(X), initial=0.0))

@@ -12,7 +12,8 @@ from flint import arb
 class Loss(Protocol):
     """A loss ℓ(z; t) = Σ_k φ(z_k; t_k) of the linear predictor z ∈ R^K of one row, with target t ∈ R^K.
 
-    Arrays end in the output axis K; the methods act elementwise. Every constant is a claim of ``proofs/``.
+    Arrays end in the output axis K; the methods act elementwise (claim C-outputs). Every constant is a claim of
+    ``proofs/``.
 
     Attributes:
         name: the stable name that certificates carry.

@@ -1,7 +1,7 @@
 """Constants of the rounding model behind every certified float64 computation (claim T12).
 
-Model: each operation returns ``(a∘b)(1 + θ) + η`` with ``|θ| ≤ u`` and ``|η| ≤ 2⁻¹⁰²²``. Contraction to fused
-multiply-add, flushing of subnormal numbers and any order of summation are all inside the model.
+Each operation returns ``(a∘b)(1 + θ) + η`` with ``|θ| ≤ u`` and ``|η| ≤ 2⁻¹⁰²²·max(1, |a|, |b|)``. Contraction to
+fused multiply-add, subnormal numbers flushed on the way in or out, and any order of summation are inside the model.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ UNIT_ROUNDOFF = 2.0**-53
 MAGNITUDE_LIMIT = 1e60
 """Largest absolute value accepted in rows, targets, sample weights and weights: no product of four overflows."""
 
+SMALLEST_WEIGHT = 2.0**-1022
+"""Smallest positive sample weight accepted: subnormal weights may be flushed to zero."""
+
 UNDERFLOW = 2.0**-400
-"""Bounds the sum of all underflow terms of one data pass per row and coordinate (T12): 10²⁴⁰·2⁻¹⁰²² < 2⁻²²⁰·… ."""
+"""Underflow allowance of one data pass per row and coordinate, for magnitudes up to the limit (T12)."""
 
 
 def gamma(terms: int) -> float:

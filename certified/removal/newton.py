@@ -40,9 +40,9 @@ class TargetNotReachedError(RuntimeError):
 
     def __init__(self, bound: DistanceBound, target: float) -> None:
         super().__init__(
-            f"the certified distance {bound.value:.3g} stays above the target {target:.3g} that epsilon, delta and "
-            f"noise_std demand, even at the floor of float64; fit again with a larger noise_std (at least "
-            f"{bound.value / target:.3g} times as large), scale the features, or regularise more (smaller C)"
+            f"no distance at most the target {target:.3g}, which epsilon, delta, noise_std and the releases so far "
+            "demand, could be certified, even at the floor of float64; fit again with a noise_std ten or more times "
+            "larger (fixed without looking at this model), scale the features, or regularise more (smaller C)"
         )
         self.bound = bound
 

@@ -21,7 +21,10 @@ SAMPLE_FACTOR = 3
 """The sampled preconditioner uses about SAMPLE_FACTOR·p rows."""
 EXACT_HESSIAN_WORK = 3e8
 """Up to this many multiplications per output the Hessian itself preconditions, renewed at every step."""
+WORN_OUT = 40
+"""Conjugate-gradient products in one step after which the sampled preconditioner is renewed."""
 STALLED_STEPS = 3
+"""Steps at the floor without halving the residual after which the floor counts as reached."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +64,22 @@ def solve(
     weights = np.zeros(objective.shape) if start is None else start
     value, gradient, curvature = objective.value_and_gradient(weights)
     best = Solution(weights, float(np.linalg.norm(gradient)), 0, 1, False)
-    passes, stalled, previous = 1, 0, np.inf
+    passes, stalled, previous = 1, 0, best.residual
     exact = _exact_is_cheap(objective)
     factor: Factor | None = None
     iteration = 0
     while best.residual > tolerance and iteration < max_iterations and stalled < STALLED_STEPS:
         norm = float(np.linalg.norm(gradient))
-        if factor is None or exact:
+        if factor is None or (exact and not objective.loss.constant_curvature):
             factor = _preconditioner(objective, curvature, exact)
-        forcing = min(0.1, (norm / previous) ** 0.5 if np.isfinite(previous) else 0.1)
-        forcing = max(forcing, 0.3 * tolerance / norm, 1e-14)
-        previous = norm
-        step, products = _conjugate_gradient(objective, curvature, factor, gradient, forcing)
-        if products > 40 and not exact:
-            factor = None
+        if exact:
+            step, products = factor.solve(-gradient), 0
+        else:
+            forcing = max(min(0.1, (norm / previous) ** 0.5), 0.3 * tolerance / norm, 1e-14)
+            step, products = _conjugate_gradient(objective, curvature, factor, gradient, forcing)
+            previous = norm
+            if products > WORN_OUT:
+                factor = None
         move = _line_search(objective, weights, value, gradient, step)
         iteration += 1
         passes += products + move.passes
@@ -148,18 +153,15 @@ def _conjugate_gradient(
 
 
 def _line_search(objective: Objective, weights: Array, value: float, gradient: Array, step: Array) -> _Move:
-    """Find a length at which the slope has halved or changed sign mildly; F does not grow beyond rounding.
-
-    For convex F a non-positive slope at the new point proves a decrease, so the test survives where values no
-    longer resolve the progress.
-    """
+    """Find a length with sufficient decrease (Armijo) and a clearly smaller slope (strong Wolfe)."""
     slope = float(np.sum(gradient * step))
     low, high, length = 0.0, np.inf, 1.0
     for passes in range(1, 61):  # noqa: B007 - the number of passes is part of the answer
         candidate = weights + length * step
         new_value, new_gradient, curvature = objective.value_and_gradient(candidate)
         new_slope = float(np.sum(new_gradient * step))
-        grown = not new_value <= value + 1e-12 * abs(value)
+        # Armijo's sufficient decrease, up to what float64 resolves of the value.
+        grown = not new_value <= value + 1e-4 * length * slope + 1e-12 * abs(value)
         if not np.isfinite(new_slope) or grown or new_slope > 0.9 * abs(slope):
             high = length
         elif new_slope < 0.9 * slope:

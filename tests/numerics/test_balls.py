@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
@@ -163,6 +164,22 @@ def test_working_precision_nests_and_is_restored_after_an_error() -> None:
         assert ctx.prec == 90
         raise RuntimeError
     assert ctx.prec == before
+
+
+def test_blocks_of_different_threads_run_one_after_the_other() -> None:
+    before, entered = ctx.prec, threading.Event()
+
+    def enter() -> None:
+        with working_precision(200):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    with working_precision(100):
+        thread.start()
+        assert not entered.wait(0.05)
+        assert ctx.prec == 100
+    thread.join(timeout=10)
+    assert entered.is_set() and ctx.prec == before
 
 
 def test_threads_neither_disturb_results_nor_leave_a_precision_behind() -> None:

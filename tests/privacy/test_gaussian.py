@@ -42,10 +42,10 @@ def oracle(epsilon: float, sensitivity: float, noise_std: float, digits: int = 6
 
 
 def random_parameters(count: int, seed: int) -> list[tuple[float, float, float]]:
-    """(ε, s, σ) that cover δ from about 1e-300 to 1 − 1e-15, ε from 1e-8 to 1e12 and σ from 1e-12 to 1e12."""
+    """(ε, s, σ) that cover δ from 1e-340 to 1 − 1e-19, ε from 1e-8 to 1e12 and σ from 1e-12 to 1e12."""
     generator = np.random.default_rng(seed)
     epsilon = 10.0 ** generator.uniform(-8, 12, count)
-    near = generator.uniform(-36.0, 8.0, count)
+    near = generator.uniform(-39.5, 9.0, count)
     mu = near + np.sqrt(near**2 + 2 * epsilon)
     keep = mu > 1e-12
     noise_std = 10.0 ** generator.uniform(-12, 12, count)
