@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from flint import arb_mat
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -60,6 +61,9 @@ class Problem:
 
     def minimiser(self, start: Array, effort: int) -> Minimiser | None:
         """The exact minimiser, None if none is proved with the first ``effort`` precisions."""
+        if not np.any(self.weights > 0.0):
+            zero = arb_mat(self.features.shape[1] + self.fit_intercept, 1)
+            return Minimiser((zero,) * self.targets.shape[1])  # by definition (T0)
         split = columns(
             self.loss.name, self.features, self.targets, self.weights, self.alpha,
             fit_intercept=self.fit_intercept, linear=self.linear,
@@ -77,7 +81,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One comparison of a bound with the truth; ``true`` is NaN where no minimiser exists."""
+    """One comparison of a bound with the truth; ``true`` is NaN where no minimiser exists, or after an error."""
 
     category: str
     point: str
@@ -87,6 +91,7 @@ class Outcome:
     claim: str
     above_floor: bool
     violated: bool
+    error: str = ""
 
 
 def _baseline(rng: np.random.Generator, index: int) -> Problem:
@@ -195,8 +200,7 @@ CATEGORIES: dict[str, Callable[[Problem, np.random.Generator], Problem]] = {
 def examine(index: int, seed: int) -> list[Outcome]:
     """Build problem ``index``, certify the point that belongs to it and compare with the exact distance."""
     rng = np.random.default_rng([seed, index])
-    category = list(CATEGORIES)[index % len(CATEGORIES)]
-    point = POINTS[index // len(CATEGORIES) % len(POINTS)]
+    category, point = _kind(index)
     problem = CATEGORIES[category](_baseline(rng, int(rng.integers(1 << 16))), rng)
     objective = problem.objective()
     solution = solve(objective).weights
@@ -237,7 +241,21 @@ def _compare(
 
 def _examine_many(task: tuple[range, int]) -> list[Outcome]:
     indices, seed = task
-    return [outcome for index in indices for outcome in examine(index, seed)]
+    outcomes = []
+    for index in indices:
+        try:
+            outcomes += examine(index, seed)
+        except (ArithmeticError, RuntimeError, ValueError) as error:
+            # Every problem is valid input, so this is a defect, though not an unsound bound.
+            category, point = _kind(index)
+            nan = float("nan")
+            outcomes.append(Outcome(category, point, index, nan, nan, "", False, False, repr(error)))
+    return outcomes
+
+
+def _kind(index: int) -> tuple[str, str]:
+    """Category and point of a problem."""
+    return list(CATEGORIES)[index % len(CATEGORIES)], POINTS[index // len(CATEGORIES) % len(POINTS)]
 
 
 def run(problems: int, seed: int, workers: int, console: Console) -> Iterator[Outcome]:
@@ -263,6 +281,7 @@ class Summary:
     group: str
     bounds: int
     violations: int
+    errors: int
     finite: float
     local: float
     measured: int
@@ -280,6 +299,7 @@ def summarise(group: str, outcomes: list[Outcome]) -> Summary:
         group,
         len(outcomes),
         sum(o.violated for o in outcomes),
+        sum(bool(o.error) for o in outcomes),
         float(np.mean([np.isfinite(o.bound) for o in exists])) if exists else float("nan"),
         float(np.mean([np.isfinite(o.bound) and o.claim != "T1" for o in exists])) if exists else float("nan"),
         len(ratios),
@@ -303,12 +323,12 @@ def main() -> int:
     groups |= {f"point: {p}": [o for o in outcomes if o.point == p] for p in POINTS}
     groups |= {f"claim: {c}": [o for o in outcomes if o.claim == c] for c in sorted({o.claim for o in outcomes})}
     summaries = [summarise(name, group) for name, group in groups.items()]
-    table = Table("group", "bounds", "violations", "finite", "local", "measured", "median", "q90", "q99")
+    table = Table("group", "bounds", "violations", "errors", "finite", "local", "measured", "median", "q90", "q99")
     for s in summaries:
-        table.add_row(s.group, str(s.bounds), str(s.violations), f"{s.finite:.3f}", f"{s.local:.3f}",
+        table.add_row(s.group, str(s.bounds), str(s.violations), str(s.errors), f"{s.finite:.3f}", f"{s.local:.3f}",
                       str(s.measured), f"{s.median:.3g}", f"{s.q90:.3g}", f"{s.q99:.3g}")  # fmt: skip
     Console(width=120).print(table, f"{arguments.problems} problems in {seconds:.0f} s")
-    violations = [asdict(o) for o in outcomes if o.violated]
+    violations = [asdict(o) for o in outcomes if o.violated or o.error]
     if arguments.json:
         report = {
             "problems": arguments.problems,

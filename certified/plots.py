@@ -61,8 +61,8 @@ def plot_distances(
     rest = [name for name in values if name not in ("certified bound", "measured")]
     for number, name in enumerate(rest):
         colour, marker = OTHERS[number % len(OTHERS)], _MARKERS[number % len(_MARKERS)]
-        drawn = np.maximum(values[name], floor)
-        ax.scatter(positions, drawn, s=46, color=colour, marker=marker, label=name, zorder=3)
+        drawn, shift = np.maximum(values[name], floor), 0.14 * (number - (len(rest) - 1) / 2)
+        ax.scatter(positions + shift, drawn, s=46, color=colour, marker=marker, label=name, zorder=3)
     bound = np.maximum(values["certified bound"], floor)
     ax.hlines(bound, positions - spread, positions + spread, colors=CERTIFIED, lw=3, label="certified bound", zorder=4)
     if true is not None:
@@ -207,7 +207,7 @@ def compose(title: str, subtitle: str, panels: Sequence[str]) -> tuple[Figure, l
 
     figure = Figure(figsize=(12.0, 9.2), dpi=130, facecolor="white")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(2, 2, left=0.085, right=0.975, bottom=0.07, top=0.815, wspace=0.22, hspace=0.5)
+    grid = figure.add_gridspec(2, 2, left=0.085, right=0.975, bottom=0.07, top=0.8, wspace=0.22, hspace=0.52)
     figure.text(0.02, 0.965, title, fontsize=18, fontweight="bold", color=TRUTH, va="center")
     figure.text(0.02, 0.925, subtitle, fontsize=11, color="#4d5a6b", va="center")
     axes = [figure.add_subplot(grid[row, column]) for row in range(2) for column in range(2)]

@@ -123,7 +123,7 @@ class ArbObjective:
         once: a relative error below 2⁻⁵¹ in all.
         """
         tiny = arb(2) ** -1022 * self.features.shape[1]
-        sums = (math.fsum(squares) for squares in np.square(self.features).tolist())
+        sums = (math.fsum(np.square(row).tolist()) for row in self.features)
         return [arb(s) + arb(0, 2.0**-51) * arb(s) + arb(0, 1) * tiny + self.fit_intercept for s in sums]
 
     def _derivatives(self, row: int, output: int, z: arb) -> tuple[arb, arb]:

@@ -45,6 +45,7 @@ app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -55,7 +56,9 @@ def start(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    traceback: Annotated[bool, typer.Option(help="Show where an error was raised, for bug reports.")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where an error was raised, for bug reports.")
+    ] = False,
 ) -> None:
     """Delete training rows from convex models, and prove how far the result is from retraining.
 

@@ -69,7 +69,7 @@ def fit(
 ) -> None:
     """Train on the rows of DATA, release the model with noise and certify the release.
 
-    Writes MODEL, which may be published, and NAME.secret beside it, readable by you alone: it holds the rows and the
+    Writes MODEL, which may be published, and NAME.secret.model beside it, readable by you alone, with the rows and the
     noise-free weights, which deleting needs. The release noise always comes from the operating system.
 
     JSON: {"command", "model", "secret", "certificate_path", "seconds", "update": {"passes", "steps",

@@ -60,7 +60,7 @@ class Outcome:
                 }
             )
             return
-        effort = f"{self.seconds:.2f} s (first use compiles), {update.passes} data passes, {update.steps} Newton steps"
+        effort = f"{duration(self.seconds)}, compilation included; {update.passes} data passes"
         files = {
             "model": f"{self.model} (may be published)",
             "secrets": f"{secret_path(self.model)} (rows and noise-free weights: keep to yourself)",
@@ -75,7 +75,7 @@ def guarantee(certificate: Certificate) -> dict[str, str]:
     sampler = "exact Gaussian" if certificate.noise == "rounded_gaussian" else "idealised Gaussian"
     return {
         "guarantee": f"ε = {certificate.epsilon:g}, δ = {certificate.delta:g} for the {releases}, against retraining",
-        "best test": f"tells the release from exact retraining in at most {best_guess(certificate.mu):.4%} of cases",
+        "best test": f"tells it from exact retraining with a success of at most {best_guess(certificate.mu):.3%}",
         "distance": f"at most {certificate.distance_bound:.3g} before noise (claim {certificate.distance_claim}); "
         f"{certificate.distance_target:.3g} is allowed",
         "noise": f"σ = {certificate.noise_std:.4g} per weight, {sampler}",
@@ -87,6 +87,11 @@ def best_guess(mu: float) -> float:
     from certified.privacy.gaussian import gaussian_delta
 
     return 0.5 * (1.0 + gaussian_delta(epsilon=0.0, sensitivity=mu, noise_std=1.0))
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people."""
+    return f"{1000.0 * seconds:.0f} ms" if seconds < 1.0 else f"{seconds:.1f} s"
 
 
 def _headline(certificate: Certificate) -> str:

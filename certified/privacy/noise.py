@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from certified.numerics.balls import exact, working_precision
 from certified.privacy.gaussian import nonnegative
 
-BLOCK_BYTES = 16
-"""Bytes of U drawn at a time: one block leaves a rounding open with probability of the order 2⁻⁷⁰."""
+BLOCK_BYTES = 12
+"""Bytes of U drawn at a time: one block leaves a rounding open with probability of the order 2⁻⁴⁰."""
 
-MAX_BITS = 4096
+MAX_BITS = 43 * 8 * BLOCK_BYTES
 """Digits of U after which the entropy is declared broken: uniform digits get there less often than 2⁻¹⁰⁰⁰."""
 
 GUARD_BITS = 32

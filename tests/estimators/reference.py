@@ -236,3 +236,9 @@ def snapshot(value: Any, depth: int = 0) -> Hashable:
     # The fields of a dataclass alone: cached properties are computed from them.
     names = [f.name for f in fields(value)] if is_dataclass(value) else sorted(vars(value))
     return type(value).__name__, tuple((name, snapshot(getattr(value, name), depth + 1)) for name in names)
+
+
+def told(text: str, values: Array) -> list[float]:
+    """The values whose leading nine digits stand in ``text``, wherever the decimal point is."""
+    plain = text.replace(".", "")
+    return [v for v in np.ravel(values).tolist() if f"{abs(v):.16e}".replace(".", "")[:9] in plain]

@@ -110,7 +110,7 @@ def test_many_released_numbers_are_correctly_rounded(center: float, noise_std: f
 
 
 @pytest.mark.parametrize("center", [0.0, -1.75])
-@pytest.mark.parametrize("uniform", [0.75, 0.5 + 2.0**-30, 0.5 - 2.0**-52, 2.0**-100, 1 - 2.0**-53, 0.1])
+@pytest.mark.parametrize("uniform", [0.75, 0.5 + 2.0**-30, 0.5 - 2.0**-52, 2.0**-90, 1 - 2.0**-53, 0.1])
 def test_inversion_agrees_with_an_inverse_at_200_digits(uniform: float, center: float) -> None:
     digits = int(Fraction(uniform) * 2**BLOCK_BITS)
     with mpmath.workdps(200):
@@ -122,7 +122,7 @@ def test_inversion_agrees_with_an_inverse_at_200_digits(uniform: float, center: 
 @pytest.mark.parametrize("zero_blocks", [1, 2, 5])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_tails_are_reached_by_reading_on(zero_blocks: int, mirrored: bool) -> None:
-    """U below 2⁻¹²⁸ or above 1 − 2⁻¹²⁸ has no finite image after one block."""
+    """U below 2⁻⁹⁶ or above 1 − 2⁻⁹⁶ has no finite image after one block."""
     prefix = bytes(BLOCK_BYTES * zero_blocks) + bytes(range(1, 2 * BLOCK_BYTES + 1))
     entropy = Entropy(prefix=bytes(255 - byte for byte in prefix) if mirrored else prefix, seed=b"tail")
     released = sample(0.5, 2.0, entropy)
@@ -257,7 +257,7 @@ def test_bad_arguments_are_named(
 
 @pytest.mark.parametrize("source", [lambda size: b"", lambda size: bytes(size + 1), lambda size: "x" * size])
 def test_a_source_that_returns_something_else_is_refused(source: Callable[[int], bytes]) -> None:
-    with pytest.raises(ValueError, match=r"^entropy must return the 16 bytes"):
+    with pytest.raises(ValueError, match=rf"^entropy must return the {BLOCK_BYTES} bytes"):
         release_gaussian(np.zeros(1), 1.0, source)
 
 
