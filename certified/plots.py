@@ -86,6 +86,8 @@ def plot_distances(
 def plot_release(shift: float, *, kept_shift: float | None = None, ax: Axes | None = None) -> Axes:
     """Draw what an observer sees along the line from one model to the other: two Gaussians ``shift`` = s/σ apart.
 
+    The success of the best test between them, Φ(μ/2), is written beside them (50 % is guessing).
+
     Args:
         shift: distance of the deleted and the retrained model over the noise, μ = s/σ, non-negative.
         kept_shift: the same for the model that was not updated, drawn where it fits and otherwise as an arrow.
@@ -106,6 +108,9 @@ def plot_release(shift: float, *, kept_shift: float | None = None, ax: Axes | No
     ax.fill_between(grid, _density(grid), color=TRUTH, alpha=0.08, lw=0)
     ax.plot(grid, _density(grid), color=TRUTH, lw=3.5, alpha=0.55, label="exact retraining + noise")
     ax.plot(grid, _density(grid - shift), color=CERTIFIED, lw=1.6, ls=(0, (5, 2)), label="this deletion + noise")
+    success = 0.5 * (1.0 + math.erf(float(shift) / math.sqrt(8.0)))
+    text = f"the best test is right\nin {success:.2%} of cases\n(guessing: 50%)"
+    ax.text(-3.6, 0.25, text, fontsize=9.5, color=TRUTH, va="center")
     if kept_shift is not None:
         (kept_shift,) = _checked("kept_shift", [kept_shift], 1)
         if kept_shift <= right - 1.0:
@@ -207,7 +212,7 @@ def compose(title: str, subtitle: str, panels: Sequence[str]) -> tuple[Figure, l
 
     figure = Figure(figsize=(12.0, 9.2), dpi=130, facecolor="white")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(2, 2, left=0.085, right=0.975, bottom=0.07, top=0.8, wspace=0.22, hspace=0.52)
+    grid = figure.add_gridspec(2, 2, left=0.1, right=0.975, bottom=0.07, top=0.8, wspace=0.22, hspace=0.52)
     figure.text(0.02, 0.965, title, fontsize=18, fontweight="bold", color=TRUTH, va="center")
     figure.text(0.02, 0.925, subtitle, fontsize=11, color="#4d5a6b", va="center")
     axes = [figure.add_subplot(grid[row, column]) for row in range(2) for column in range(2)]

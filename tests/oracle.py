@@ -17,11 +17,48 @@ from flint import arb, arb_mat, ctx
 Array = npt.NDArray[np.float64]
 
 PRECISIONS = (256, 512, 1024, 2048, 4096)
-MAX_STEPS = 400
+MAX_STEPS = 200
+STALLED_STEPS = 10
 
 
 class NoMinimiserError(ArithmeticError):
     """No minimiser was proved at the highest precision."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Plain arrays of one training problem: rows (n, d), targets (n, K), sample weights (n,), linear term (p, K)."""
+
+    loss: str
+    features: Array
+    targets: Array
+    weights: Array
+    alpha: float
+    fit_intercept: bool = False
+    linear: Array | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(p, K), the shape of the weights."""
+        return self.features.shape[1] + self.fit_intercept, self.targets.shape[1]
+
+    @property
+    def is_degenerate(self) -> bool:
+        """Whether the reference is W* = 0 by definition."""
+        return 0 in self.shape or not np.any(self.weights > 0.0)
+
+    def columns(self) -> list[Column]:
+        """The K outputs, which are independent problems; rows of weight zero are left out."""
+        p, outputs = self.shape
+        constant = np.ones((len(self.features), int(self.fit_intercept)))
+        rows = np.hstack([self.features, constant])
+        penalty = np.where(np.arange(p) < self.features.shape[1], self.alpha, 0.0)
+        linear = np.zeros((p, outputs)) if self.linear is None else self.linear
+        used = self.weights > 0.0
+        return [
+            Column(self.loss, rows[used], self.targets[used, k], self.weights[used], penalty, linear[:, k])
+            for k in range(outputs)
+        ]
 
 
 @dataclass(frozen=True)
@@ -50,20 +87,24 @@ class Column:
         return gradient, transposed * weighted + penalty
 
     def step_length(self, point: arb_mat, step: arb_mat) -> arb:
-        """Damp a Newton step: log(1 + τ)/τ, τ = max |x_i·step|, decreases F (Bach 2010); double it while F still falls."""
+        """Damp the Newton step −step: log(1 + τ)/τ with τ = max |x_i·step| decreases F (Bach 2010); longer while it falls."""
         if self.loss == "squared":
             return arb(1)
         rows = _matrix(self.rows)
-        predictor, move = rows * point, rows * step
-        largest = arb(max((abs(move[i, 0]).mid() for i in range(len(self.rows))), default=arb(0)))
-        length = (largest.log1p() / largest).mid() if largest > arb(2) ** -20 else arb(1)
-        fixed = (step.transpose() * (_diagonal(self.penalty) * point + _matrix(self.linear[:, None])))[0, 0].mid()
-        bend = (step.transpose() * (_diagonal(self.penalty) * step))[0, 0].mid()
+        start, move = (rows * point).mid(), (rows * step).mid()
+        largest = max((abs(move[i, 0]) for i in range(len(self.rows))), default=arb(0))
+        if largest < arb(2) ** -20:
+            return arb(1)
+        penalty = _diagonal(self.penalty)
+        fixed = (step.transpose() * (penalty * point + _matrix(self.linear[:, None])))[0, 0]
+        bend = (step.transpose() * (penalty * step))[0, 0]
+        length = (largest.log1p() / largest).mid()
         while length < 1:
             longer = min(arb(1), 2 * length)
-            slope = -fixed + longer * bend
+            slope = longer * bend - fixed
             for i, (target, weight) in enumerate(zip(self.targets, self.weights, strict=True)):
-                slope -= arb(float(weight)) * _pointwise(self.loss, (predictor[i, 0] - longer * move[i, 0]).mid(), float(target))[0] * move[i, 0]
+                first, _ = _pointwise(self.loss, start[i, 0] - longer * move[i, 0], float(target))
+                slope -= arb(float(weight)) * first * move[i, 0]
             if not slope.mid() < 0:
                 break
             length = longer
@@ -79,76 +120,50 @@ class Minimiser:
     def distance(self, weights: Array) -> arb:
         """Enclose ‖W − W*‖_F."""
         with ctx.workprec(PRECISIONS[-1]):
-            total = arb(0)
-            for k, box in enumerate(self.boxes):
-                for j in range(box.nrows()):
-                    total += _square(arb(float(weights[j, k])) - box[j, 0])
-            return _root(total)
+            return _frobenius_error(list(self.boxes), weights)
 
     @property
     def nearest(self) -> Array:
         """The minimiser in float64 (p, K), each entry to nearest."""
-        return np.array([[float(b[j, 0].mid()) for j in range(b.nrows())] for b in self.boxes]).T
+        return np.array([[float(box[j, 0].mid()) for j in range(box.nrows())] for box in self.boxes]).T
 
 
-def columns(
-    loss: str,
-    features: Array,
-    targets: Array,
-    weights: Array,
-    alpha: float,
-    *,
-    fit_intercept: bool = False,
-    linear: Array | None = None,
-) -> list[Column]:
-    """Split a problem with rows (n, d) and targets (n, K) in its K outputs."""
-    constant = np.ones((len(features), 1))
-    rows = np.hstack([features, constant]) if fit_intercept else features
-    penalty = np.full(rows.shape[1], alpha)
-    if fit_intercept:
-        penalty[-1] = 0.0
-    used = weights > 0.0
-    shift = np.zeros((rows.shape[1], targets.shape[1])) if linear is None else linear
-    return [
-        Column(loss, rows[used], targets[used, k], weights[used], penalty, shift[:, k])
-        for k in range(targets.shape[1])
-    ]
-
-
-def minimise(
-    problem: Sequence[Column], start: Array | None = None, precisions: Sequence[int] = PRECISIONS
-) -> Minimiser:
-    """Enclose the exact minimiser of each column, with the first of the precisions (bits) that suffices.
+def minimise(problem: Problem, start: Array | None = None, precisions: Sequence[int] = PRECISIONS) -> Minimiser:
+    """Enclose the exact minimiser with the first of the precisions (bits) that suffices.
 
     Raises:
         NoMinimiserError: none was proved, because there is none or it takes more precision.
     """
-    boxes = []
-    for k, column in enumerate(problem):
-        p = column.rows.shape[1]
-        first = np.zeros(p) if start is None else start[:, k]
-        boxes.append(_minimise_column(column, first, precisions))
-    return Minimiser(tuple(boxes))
+    p, outputs = problem.shape
+    if problem.is_degenerate:
+        return Minimiser((arb_mat(p, 1),) * outputs)
+    start = np.zeros(problem.shape) if start is None else start
+    columns = enumerate(problem.columns())
+    return Minimiser(tuple(_minimise_column(column, start[:, k], precisions) for k, column in columns))
 
 
-def gradient_norm_error(problem: Sequence[Column], weights: Array, gradient: Array, bits: int = 1024) -> arb:
+def gradient_error(problem: Problem, weights: Array, gradient: Array, bits: int = 1024) -> arb:
     """Enclose ‖gradient − ∇F(W)‖_F for a computed gradient (p, K)."""
     with ctx.workprec(bits):
-        total = arb(0)
-        for k, column in enumerate(problem):
-            exact, _ = column.derivatives(_matrix(weights[:, k : k + 1]))
-            for j in range(exact.nrows()):
-                total += _square(arb(float(gradient[j, k])) - exact[j, 0])
-        return _root(total)
+        exact = [c.derivatives(_matrix(weights[:, [k]]))[0] for k, c in enumerate(problem.columns())]
+        return _frobenius_error(exact, gradient)
 
 
-def hessians(problem: Sequence[Column], weights: Array, bits: int = 1024) -> list[arb_mat]:
-    """Enclose the Hessian (p, p) of every column at W."""
+def hvp_error(problem: Problem, weights: Array, direction: Array, product: Array, bits: int = 1024) -> arb:
+    """Enclose ‖product − ∇²F(W)·V‖_F for a computed product (p, K)."""
     with ctx.workprec(bits):
-        return [c.derivatives(_matrix(weights[:, k : k + 1]))[1] for k, c in enumerate(problem)]
+        matrices = hessians(problem, weights, bits)
+        exact = [h * _matrix(direction[:, [k]]) for k, h in enumerate(matrices)]
+        return _frobenius_error(exact, product)
 
 
-def is_positive_definite(matrix: arb_mat, shift: float = 0.0, bits: int = 1024) -> bool:
+def hessians(problem: Problem, weights: Array, bits: int = 1024) -> list[arb_mat]:
+    """Enclose the Hessian (p, p) of every output at W."""
+    with ctx.workprec(bits):
+        return [c.derivatives(_matrix(weights[:, [k]]))[1] for k, c in enumerate(problem.columns())]
+
+
+def is_positive_definite(matrix: arb_mat, shift: arb | float = 0.0, bits: int = 1024) -> bool:
     """Whether matrix − shift·I ≻ 0 is proved, by the signs of the pivots of its LDLᵀ factorisation in balls."""
     with ctx.workprec(bits):
         p = matrix.nrows()
@@ -162,6 +177,13 @@ def is_positive_definite(matrix: arb_mat, shift: float = 0.0, bits: int = 1024) 
                 for j in range(k + 1, i + 1):
                     rest[i][j] = rest[j][i] = rest[i][j] - factor * rest[j][k]
         return True
+
+
+def _frobenius_error(exact: list[arb_mat], computed: Array) -> arb:
+    total = arb(0)
+    for j, k in np.ndindex(*computed.shape):
+        total += _square(arb(float(computed[j, k])) - exact[k][j, 0])
+    return _root(total)
 
 
 def _minimise_column(column: Column, start: Array, precisions: Sequence[int]) -> arb_mat:
@@ -180,13 +202,16 @@ def _minimise_column(column: Column, start: Array, precisions: Sequence[int]) ->
 
 def _newton(column: Column, point: arb_mat, bits: int) -> arb_mat:
     """Damped Newton steps on midpoints until the decrement is at the floor of the precision."""
+    smallest, stalled = arb("inf"), 0
     for _ in range(MAX_STEPS):
         gradient, hessian = column.derivatives(point)
         step = hessian.mid().solve(gradient.mid()).mid()
         decrement = (gradient.mid().transpose() * step)[0, 0].mid()
         length = column.step_length(point, step)
         point = (point - length * step).mid()
-        if decrement <= arb(2) ** (-1.2 * bits):
+        stalled = 0 if decrement < smallest else stalled + 1
+        smallest = min(smallest, decrement)
+        if decrement <= arb(2) ** (-1.2 * bits) or stalled == STALLED_STEPS:
             break
     return point
 

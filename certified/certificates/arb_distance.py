@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb, arb_mat
 
-from certified.certificates.arb_objective import LOSSES, ArbObjective, Moments, norm
+from certified.certificates.arb_objective import LOSSES, ArbObjective, Moments, largest, matrix, norm
 
 Array = npt.NDArray[np.float64]
 
-_SHARES = (0.995, 0.9, 0.5)
+_SHARE = 0.99
 _REFINEMENTS = 3
+_NEGLIGIBLE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class DistanceProof:
     curvature: arb
     refuted: bool = False
 
-    def settles(self, distance: float, curvature: float) -> bool:
+    def settles(self, claimed: DistanceProof) -> bool:
         """Whether both claimed figures are confirmed."""
-        return bool(self.distance <= distance) and bool(self.curvature >= curvature)
+        return bool(self.distance <= claimed.distance) and bool(self.curvature >= claimed.curvature)
 
 
 def prove_distance(
@@ -52,19 +53,20 @@ def prove_distance(
     """
     constants = LOSSES[objective.loss]
     residual = norm(moments.gradient.entries())
-    kappa = constants.self_concordance * _largest(squared_norms).sqrt()
+    kappa = constants.self_concordance * largest(squared_norms).sqrt()
     structural = _structural_curvature(objective, moments)
     bound = local_distance(residual, structural, kappa)
     if not objective.fit_intercept and objective.alpha > 0.0:
         bound = bound.min(residual / objective.alpha)
     proof = DistanceProof(bound, structural)
-    if proof.settles(distance, curvature):
+    claimed = DistanceProof(arb(distance), arb(curvature))
+    if proof.settles(claimed):
         return proof
     # ∇F is Lipschitz, so a large gradient excludes a near minimiser.
     sizes = sum((arb(c) * s for c, s in zip(objective.sample_weights.tolist(), squared_norms, strict=True)), arb(0))
     if residual > distance * (objective.alpha + constants.curvature_limit * sizes):
         return DistanceProof(bound, structural, refuted=True)
-    return _prove_by_hessian(objective, moments.gradient, residual, kappa, proof, distance, curvature)
+    return _prove_with_witness(objective, moments.gradient, residual, kappa, proof, claimed)
 
 
 def local_distance(residual: arb, curvature: arb, kappa: arb) -> arb:
@@ -99,37 +101,26 @@ def _structural_curvature(objective: ArbObjective, moments: Moments) -> arb:
     return smallest
 
 
-def _prove_by_hessian(
-    objective: ArbObjective,
-    gradient: arb_mat,
-    residual: arb,
-    kappa: arb,
-    proof: DistanceProof,
-    distance: float,
-    curvature: float,
+def _prove_with_witness(
+    objective: ArbObjective, gradient: arb_mat, residual: arb, kappa: arb, proof: DistanceProof, claimed: DistanceProof
 ) -> DistanceProof:
-    """Improve ``proof`` by a curvature from the Hessian, then by a witness p ≈ H⁻¹g (claims T2, T2w)."""
-    p, outputs = objective.shape
-    shared = objective.loss == "squared"
-    smallest, step, defect, overlap = arb.pos_inf(), arb(0), arb(0), arb(0)
-    for k in range(outputs):
-        if k == 0 or not shared:
-            hessian = objective.hessian(k)
-            approximate = _approximate(hessian)
-            smallest = smallest.min(_proved_curvature(hessian, approximate, curvature))
-        if not smallest > 0:
-            return proof
-        column = arb_mat(p, 1, [gradient[k, j] for j in range(p)])
-        witness, rest = _witness(hessian, approximate, column)
-        step += norm(witness.entries()) ** 2
-        defect += norm(rest.entries()) ** 2
-        overlap += (column.transpose() * witness)[0, 0]
-    smallest = smallest.max(proof.curvature)
-    step, defect = step.sqrt(), defect.sqrt()
-    newton_step, decrement_squared = step + defect / smallest, overlap + residual * defect / smallest
-    first = local_distance(residual, smallest, kappa)
-    second = _witness_distance(residual, smallest, kappa, newton_step, decrement_squared)
-    return DistanceProof(proof.distance.min(first).min(second), smallest)
+    """Improve ``proof`` by a witness V ≈ H⁻¹g and, where that is not enough, by a curvature from the Hessian."""
+    blocks = 1 if objective.loss == "squared" else objective.shape[1]
+    hessians = [objective.approximate_hessian(k) for k in range(blocks)]
+    witness, defect = _witness(objective, hessians, gradient, proof.curvature)
+    size = norm([arb(v) for v in witness.ravel().tolist()])
+    overlap = sum((gradient[k, j] * float(witness[j, k]) for j, k in np.ndindex(*witness.shape)), arb(0))
+    for by_hessian in (False, True):
+        if by_hessian:
+            proof = DistanceProof(proof.distance, proof.curvature.max(_curvature(objective, hessians, proof, claimed)))
+        m = proof.curvature
+        if m > 0:
+            first = local_distance(residual, m, kappa)
+            second = _witness_distance(residual, m, kappa, size + defect / m, overlap + residual * defect / m)
+            proof = DistanceProof(proof.distance.min(first).min(second), m)
+        if proof.settles(claimed):
+            break
+    return proof
 
 
 def _witness_distance(residual: arb, curvature: arb, kappa: arb, newton_step: arb, decrement_squared: arb) -> arb:
@@ -146,16 +137,17 @@ def _witness_distance(residual: arb, curvature: arb, kappa: arb, newton_step: ar
     return newton_step + variation / (1 - variation) * decrement / curvature.sqrt()
 
 
-def _proved_curvature(hessian: arb_mat, approximate: Array, claimed: float) -> arb:
-    """Return the largest m that a congruence test proves, among shares of the estimated λ_min and the claimed one."""
-    if not np.all(np.isfinite(approximate)):
-        return arb(0)
-    estimate = float(np.linalg.eigvalsh(approximate)[0])
-    candidates = {share * estimate for share in _SHARES} | {claimed}
-    for candidate in sorted(candidates, reverse=True):
-        if 0.0 < candidate < estimate and _exceeds(hessian, approximate, candidate):
-            return arb(candidate)
-    return arb(0)
+def _curvature(objective: ArbObjective, hessians: list[Array], known: DistanceProof, claimed: DistanceProof) -> arb:
+    """Return a curvature proved by congruence on every output: the claimed one, else one near the estimated λ_min."""
+    smallest = arb.pos_inf()
+    for k, hessian in enumerate(hessians):
+        target = float(claimed.curvature)
+        if known.curvature >= target:
+            target = _SHARE * float(np.linalg.eigvalsh(hessian)[0])
+        if not (known.curvature < target and _exceeds(objective.hessian(k), hessian, target)):
+            return arb(0)
+        smallest = smallest.min(arb(target))
+    return smallest
 
 
 def _exceeds(hessian: arb_mat, approximate: Array, shift: float) -> bool:
@@ -167,7 +159,7 @@ def _exceeds(hessian: arb_mat, approximate: Array, shift: float) -> bool:
         return False
     if not np.all(np.isfinite(inverse)):
         return False
-    v = arb_mat(p, p, inverse.ravel().tolist())
+    v = matrix(inverse)
     shifted = arb_mat(hessian)
     for j in range(p):
         shifted[j, j] = shifted[j, j] - shift
@@ -177,26 +169,33 @@ def _exceeds(hessian: arb_mat, approximate: Array, shift: float) -> bool:
     return bool(norm(image.entries()) < 1)
 
 
-def _witness(hessian: arb_mat, approximate: Array, gradient: arb_mat) -> tuple[arb_mat, arb_mat]:
-    """Return p ≈ H⁻¹g by refinement, and its defect g − Hp; any p is sound."""
-    p = len(approximate)
-    witness, defect = arb_mat(p, 1), gradient
+def _witness(objective: ArbObjective, hessians: list[Array], gradient: arb_mat, curvature: arb) -> tuple[Array, arb]:
+    """Return V ≈ H⁻¹g, refined until its defect hardly matters, and ‖g − HV‖_F; any V is sound."""
+    witness, defect, rest = np.zeros(objective.shape), norm(gradient.entries()), gradient
     for _ in range(_REFINEMENTS):
-        correction = np.linalg.solve(approximate, _approximate(defect))
-        if not np.all(np.isfinite(correction)):
+        correction = _solve(hessians, _approximate(rest).T)
+        if correction is None:
             break
-        candidate = (witness + arb_mat(p, 1, correction.ravel().tolist())).mid()
-        rest = gradient - hessian * candidate
-        if not norm(rest.entries()) < norm(defect.entries()):
+        candidate = witness + correction
+        remaining = gradient - objective.hessian_product(candidate)
+        size = norm(remaining.entries())
+        if not size < defect:
             break
-        witness, defect = candidate, rest
+        witness, defect, rest = candidate, size, remaining
+        if defect < _NEGLIGIBLE * curvature * float(np.linalg.norm(witness)):
+            break
     return witness, defect
 
 
-def _approximate(matrix: arb_mat) -> Array:
-    return np.array([float(v) for v in matrix.entries()]).reshape(matrix.nrows(), matrix.ncols())
+def _solve(hessians: list[Array], gradient: Array) -> Array | None:
+    """H⁻¹g column by column, in float64; None where that fails."""
+    try:
+        columns = [np.linalg.solve(hessians[k % len(hessians)], g) for k, g in enumerate(gradient.T)]
+    except np.linalg.LinAlgError:
+        return None
+    solution = np.stack(columns, axis=1)
+    return solution if np.all(np.isfinite(solution)) else None
 
 
-def _largest(values: list[arb]) -> arb:
-    """A number at least as large as every enclosed one."""
-    return max((v.upper() for v in values), default=arb(0))
+def _approximate(values: arb_mat) -> Array:
+    return np.array([float(v) for v in values.entries()]).reshape(values.nrows(), values.ncols())

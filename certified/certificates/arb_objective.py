@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from flint import arb, arb_mat
+from scipy.special import expit
 
 Array = npt.NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -87,10 +88,8 @@ class ArbObjective:
     def moments(self) -> Moments:
         """Return the gradient, and the moments of the curvature where there is an intercept."""
         p, outputs = self.shape
-        w = arb_mat(p, outputs, self.weights.ravel().tolist())
-        penalty = self.penalty
-        gradient = arb_mat(outputs, p, [penalty[j] * w[j, k] for k in range(outputs) for j in range(p)])
-        moments = arb_mat(outputs, p)
+        w, moments = matrix(self.weights), arb_mat(outputs, p)
+        gradient = self._penalised(w)
         for rows, x in self._blocks():
             z = x * w
             pairs = [[self._derivatives(i, k, z[b, k]) for b, i in enumerate(rows)] for k in range(outputs)]
@@ -102,11 +101,22 @@ class ArbObjective:
         first = [norm([moments[k, j] for j in range(p - 1)]) for k in range(outputs)]
         return Moments(gradient, [moments[k, p - 1] for k in range(outputs)], first)
 
+    def hessian_product(self, direction: Array) -> arb_mat:
+        """Return (∇²F(W)·V)ᵀ (K, p) for a direction V (p, K)."""
+        w, v = matrix(self.weights), matrix(direction)
+        total = self._penalised(v)
+        for rows, x in self._blocks():
+            z, slope = x * w, x * v
+            total += arb_mat([
+                [self._derivatives(i, k, z[b, k])[1] * slope[b, k] for b, i in enumerate(rows)]
+                for k in range(self.shape[1])
+            ]) * x  # fmt: skip
+        return total
+
     def hessian(self, output: int) -> arb_mat:
         """Return the (p, p) block of ∇²F(W) that belongs to one output; the others do not couple with it."""
         p, _ = self.shape
-        w = arb_mat(p, 1, self.weights[:, output].tolist())
-        penalty = self.penalty
+        w, penalty = matrix(self.weights[:, output : output + 1]), self.penalty
         total = arb_mat(p, p, [penalty[i] if i == j else arb(0) for i in range(p) for j in range(p)])
         for rows, x in self._blocks():
             z = x * w
@@ -115,6 +125,13 @@ class ArbObjective:
             scaled = [bend * v for b, bend in enumerate(bends) for v in entries[b * p : (b + 1) * p]]
             total += x.transpose() * arb_mat(len(rows), p, scaled)
         return total
+
+    def approximate_hessian(self, output: int) -> Array:
+        """Return a float64 estimate of `hessian`: it guides searches and proves nothing."""
+        x = np.hstack([self.features, np.ones((len(self.features), 1))]) if self.fit_intercept else self.features
+        share = expit(x @ self.weights[:, output])
+        bends = self.sample_weights * (share * (1.0 - share) if self.loss == "logistic" else 1.0)
+        return np.asarray((x * bends[:, None]).T @ x + np.diag([float(v) for v in self.penalty]))
 
     def row_norms_squared(self) -> list[arb]:
         """Enclose ‖x̃_i‖₂² for every row.
@@ -125,6 +142,12 @@ class ArbObjective:
         tiny = arb(2) ** -1022 * self.features.shape[1]
         sums = (math.fsum(np.square(row).tolist()) for row in self.features)
         return [arb(s) + arb(0, 2.0**-51) * arb(s) + arb(0, 1) * tiny + self.fit_intercept for s in sums]
+
+    def _penalised(self, values: arb_mat) -> arb_mat:
+        """(α·P·V)ᵀ (K, p)."""
+        p, outputs = self.shape
+        penalty = self.penalty
+        return arb_mat(outputs, p, [penalty[j] * values[j, k] for k in range(outputs) for j in range(p)])
 
     def _derivatives(self, row: int, output: int, z: arb) -> tuple[arb, arb]:
         """(c·φ'(z; t), c·φ''(z; t)) of one row and output."""
@@ -149,11 +172,21 @@ class ArbObjective:
             if self.fit_intercept:
                 x = np.hstack([x, np.ones((len(x), 1))])
             rows = range(start, start + len(x))
-            yield rows, arb_mat(len(x), p, x.ravel().tolist())
+            yield rows, matrix(x)
             if self.progress is not None:
                 self.progress(rows.stop, n)
+
+
+def matrix(values: Array) -> arb_mat:
+    """Return a float64 matrix as exact balls."""
+    return arb_mat(values.shape[0], values.shape[1], values.ravel().tolist())
 
 
 def norm(values: list[arb]) -> arb:
     """Enclose the Euclidean norm of exact or enclosed values."""
     return sum((v * v for v in values), arb(0)).nonnegative_part().sqrt()
+
+
+def largest(values: list[arb]) -> arb:
+    """Return the largest upper end: no enclosed value exceeds it."""
+    return max((v.upper() for v in values), default=arb(0))

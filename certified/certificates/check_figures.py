@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from flint import arb, ctx
 
 from certified.certificates.arb_distance import local_distance, prove_distance
-from certified.certificates.arb_objective import PRECISION, ArbObjective, norm
+from certified.certificates.arb_objective import PRECISION, ArbObjective, largest, norm
 from certified.certificates.certificate import Certificate
 from certified.certificates.report import Check
 
@@ -18,7 +18,7 @@ def check_figures(certificate: Certificate, objective: ArbObjective) -> Iterator
     c = certificate
     with ctx.workprec(PRECISION):
         squares = objective.row_norms_squared()
-        longest = max((s.upper() for s in squares), default=arb(0)).sqrt()
+        longest = largest(squares).sqrt()
         close = longest.max(arb(int(c.fit_intercept))) * 1.000001 + 1e-140
         bounds = bool(longest <= c.row_norm_bound) and bool(close >= c.row_norm_bound)
         yield Check("row_norm_bound", bounds, f"certified {c.row_norm_bound:.9g}, the longest row must be just below")
@@ -31,8 +31,8 @@ def check_figures(certificate: Certificate, objective: ArbObjective) -> Iterator
         holds = bool(residual <= c.gradient_residual)
         yield Check("gradient_residual", holds, f"‖∇F(W)‖ is at most {_shown(residual)}, {certified}")
         # A computed norm within the error of the true one, plus that error.
-        largest = (residual + 2 * arb(c.rounding_error)) * (1 + 1e-9) + 1e-140
-        consistent = c.rounding_error <= c.gradient_residual and bool(largest >= c.gradient_residual)
+        loosest = (residual + 2 * arb(c.rounding_error)) * (1 + 1e-9) + 1e-140
+        consistent = c.rounding_error <= c.gradient_residual and bool(loosest >= c.gradient_residual)
         yield Check("rounding_error", consistent, "gradient_residual must be ‖∇F(W)‖ up to rounding_error")
         claimed = c.curvature if math.isfinite(c.curvature) else 0.0
         proof = prove_distance(objective, moments, squares, c.distance_bound, claimed)

@@ -62,7 +62,7 @@ class Evidence:
         if not np.all(np.isfinite(weights)):
             raise ValueError("weights must be finite: give the noise-free weights of the audit bundle")
         if len(weights) not in (d, d + 1):
-            raise ValueError(f"weights must have {d} rows, one a feature, or one more for an intercept; got {len(weights)}")
+            raise ValueError(f"weights must have {d} rows (one a feature), or one more (intercept); got {len(weights)}")
         if released is not None:
             _require_matrix("released", released)
             if released.shape != weights.shape:

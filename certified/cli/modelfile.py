@@ -67,7 +67,7 @@ def load(model: Path) -> CertifiedEstimator:
         RuntimeError: the secret file is not there, so the model can only predict.
     """
     from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
-    from certified.estimators.persistence import estimator_name, secret_path
+    from certified.estimators.persistence import read, secret_path
 
     if not model.exists() and not secret_path(model).exists():
         raise FileNotFoundError(f"MODEL: there is no file {model}")
@@ -76,7 +76,7 @@ def load(model: Path) -> CertifiedEstimator:
     kinds: dict[str, type[CertifiedEstimator]] = {
         kind.__name__: kind for kind in (CertifiedLogisticRegression, CertifiedRidge)
     }
-    name = estimator_name(model)
+    name = read(model).estimator
     if name not in kinds:
         raise ValueError(f"MODEL: {model} holds an estimator {name!r} that this version does not know: update it")
     return kinds[name].load(model)

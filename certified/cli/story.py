@@ -131,21 +131,21 @@ class Story:
 
 def scenario(name: str, data_dir: Path | None, seed: int) -> Scenario:
     """The data set ``name`` with requests whose rows ``seed`` picks."""
-    rng = np.random.default_rng(seed)
     if name == "digits":
-        return _scenario(load_digits(), 1.0, rng, 50, Request("every 8", {"labels": [8]}))
-    if name == "breast-cancer":
-        data = load_breast_cancer(unit_rows=True)
-        return _scenario(data, 100.0, rng, 25, Request("one subject", {"subjects": [0]}))
-    data = load_mnist_3_vs_8(data_dir=data_dir)
-    return _scenario(data, 1000.0 / len(data.y_train), rng, 100, Request("one subject", {"subjects": [0]}))
-
-
-def _scenario(data: LoadedData, C: float, rng: np.random.Generator, batch: int, last: Request) -> Scenario:
-    n = len(data.y_train)
-    subjects = rng.integers(0, max(2, n // 20), n)
-    wanted = data.y_train != 8 if "labels" in last.arguments else subjects != 0
-    ids = rng.permutation(np.flatnonzero(wanted))[: batch + 1].tolist()
+        data, C, batch = load_digits(), 1.0, 50
+    elif name == "breast-cancer":
+        data, C, batch = load_breast_cancer(unit_rows=True), 100.0, 25
+    else:
+        data, batch = load_mnist_3_vs_8(data_dir=data_dir), 100
+        C = 1000.0 / len(data.y_train)
+    rng, n = np.random.default_rng(seed), len(data.y_train)
+    subjects = rng.integers(0, n // 20, n)
+    eights, theirs = data.y_train == 8, subjects == 0
+    if name == "digits":
+        others, last = ~eights, Request(f"all {np.sum(eights)} eights", {"labels": [8]})
+    else:
+        others, last = ~theirs, Request(f"a person's {np.sum(theirs)}", {"subjects": [0]})
+    ids = rng.permutation(np.flatnonzero(others))[: batch + 1].tolist()
     requests = (Request("one row", {"ids": ids[:1]}), Request(f"{batch} rows", {"ids": ids[1:]}), last)
     return Scenario(data, C, subjects.tolist(), requests)
 
@@ -270,9 +270,9 @@ def _cheats(plan: Scenario, model: CertifiedLogisticRegression, old_weights: Arr
     deleted = np.setdiff1d(np.arange(len(plan.data.y_train)), model.ids_)
     swapped = [next(int(i) for i in deleted if plan.data.y_train[i] in model.classes_), *model.ids_[1:].tolist()]
     attempts: tuple[tuple[str, Certificate, Array, npt.NDArray[Any], Array], ...] = (
-        ("more privacy claimed than there is", better, X, y, bundle.weights),
-        ("weights not updated, hashes redone", idle, X, y, kept),
-        ("a deleted row in place of another", certificate, plan.data.X_train[swapped], plan.data.y_train[swapped],
+        ("more privacy claimed", better, X, y, bundle.weights),
+        ("weights not updated", idle, X, y, kept),
+        ("a deleted row put back", certificate, plan.data.X_train[swapped], plan.data.y_train[swapped],
          bundle.weights),
     )  # fmt: skip
     return tuple(

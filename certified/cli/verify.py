@@ -43,8 +43,9 @@ def verify(
 ) -> None:
     """Check a certificate against the remaining rows: exit status 0 confirmed, 1 not confirmed, 2 wrong call.
 
-    DATA must hold exactly the rows in force, in any order; a column of subjects is ignored. The released weights are those of MODEL itself, the
-    noise-free weights those of its secret file. Everything is computed anew in ball arithmetic.
+    DATA must hold exactly the rows in force, in any order; a column of subjects is ignored. The released weights are
+    those of MODEL itself, the noise-free weights those of its secret file. Everything is computed anew in ball
+    arithmetic.
 
     JSON: {"command", "certificate_path", "seconds", "ok", "checks": [{"name", "passed", "detail"}]}; passed is null for
     a check that was not examined.

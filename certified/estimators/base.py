@@ -14,8 +14,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from certified.certificates.certificate import Certificate
 from certified.data.index import as_ids
 from certified.data.rows import norm_bounds
+from certified.estimators import persistence
 from certified.estimators.encoding import Encoding, Label
-from certified.estimators.persistence import load, save
 from certified.estimators.session import NewRows, Recipe, Session
 from certified.losses import Loss
 from certified.numerics.rounding import MAGNITUDE_LIMIT, SMALLEST_WEIGHT
@@ -141,7 +141,9 @@ class CertifiedEstimator(BaseEstimator):
 
     def save(self, path: str | Path) -> None:
         """Write the public model to ``path`` and the secrets beside it, with owner-only permissions; no pickle."""
-        save(self, path)
+        session = self._open()
+        params, fitted = self.get_params(deep=False), self._public_attributes()
+        persistence.save(path, session, estimator=type(self).__name__, params=params, fitted=fitted)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -151,8 +153,14 @@ class CertifiedEstimator(BaseEstimator):
             FileNotFoundError: nothing is saved there.
             ModelFormatError: a file is damaged or holds another estimator.
         """
-        model = cls()
-        load(model, path)
+        saved = persistence.read(path)
+        if saved.estimator != cls.__name__:
+            raise persistence.ModelFormatError(f"{path} holds a {saved.estimator}: load it with that class")
+        model = cls(**saved.params)
+        session = saved.restore(model._recipe())
+        if session is not None:
+            model._session = session
+        model._publish(saved.released, saved.certificate, saved.fitted)
         return model
 
     @property

@@ -13,9 +13,9 @@ import os
 import tempfile
 import zipfile
 import zlib
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +32,6 @@ from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
 from certified.removal import RemovalState, UpdateInfo
 
-if TYPE_CHECKING:
-    from certified.estimators.base import CertifiedEstimator
-
 Array = npt.NDArray[np.float64]
 
 FORMAT = "certified-model/1"
@@ -50,21 +47,46 @@ def secret_path(path: str | Path) -> Path:
     return path.with_name(f"{path.stem}.secret{path.suffix}")
 
 
-def save(model: CertifiedEstimator, path: str | Path) -> None:
-    """Write ``path`` (public) and `secret_path` (owner-only), each atomically."""
-    session = model._open()
+@dataclass(frozen=True, repr=False)
+class SavedModel:
+    """What a saved model holds; ``secret`` only where its secret file was found.
+
+    Attributes:
+        estimator: name of the estimator class.
+        params: its constructor parameters.
+        fitted: its fitted attributes beside the weights.
+        certificate: of the last release.
+        released: released weights (p, K).
+        secret: everything that deleting needs, rows included.
+    """
+
+    estimator: str
+    params: dict[str, Any]
+    fitted: dict[str, Any]
+    certificate: Certificate
+    released: Array
+    secret: dict[str, Any] | None
+
+    def restore(self, recipe: Recipe) -> Session | None:
+        """Return the session that can go on deleting, or None without the secret file."""
+        return None if self.secret is None else _restore(recipe, self.secret, self.certificate, self.released)
+
+
+def save(path: str | Path, session: Session, *, estimator: str, params: dict[str, Any], fitted: dict[str, Any]) -> None:
+    """Write ``path`` (public) and `secret_path` (owner-only), each complete or not at all."""
     header = {
         "format": FORMAT,
-        "estimator": type(model).__name__,
-        "params": model.get_params(deep=False),
-        "fitted": model._public_attributes(),
+        "estimator": estimator,
+        "params": params,
+        "fitted": fitted,
         "certificate": session.certificate.to_dict(),
     }
     held = session.register.held
     rows = session.state.objective.rows
     secret = {
         "budget": asdict(session.budget),
-        "recipe": {"seed": session.recipe.seed, "alpha": session.state.objective.alpha},
+        "seed": session.recipe.seed,
+        "alpha": session.state.objective.alpha,
         "ids": session.index.ids,
         "subjects": [session.index.subject(key) for key in session.index.ids],
         "labels": [session.register.labels[slot] for slot in held],
@@ -84,41 +106,36 @@ def save(model: CertifiedEstimator, path: str | Path) -> None:
     _write(Path(path), {"header": header}, released=session.released)
 
 
-def load(model: CertifiedEstimator, path: str | Path) -> None:
-    """Restore ``model`` from ``path``; with its secret file beside it the model can delete, else only predict.
+def read(path: str | Path) -> SavedModel:
+    """Read a saved model; its secret file, where it lies beside ``path``, is the complete and newest one.
 
     Raises:
         FileNotFoundError: neither file exists.
-        ModelFormatError: a file is damaged, or holds another estimator.
+        ModelFormatError: a file is damaged or of an unknown format.
     """
     path, secrets = Path(path), secret_path(path)
     texts, arrays = _read(secrets if secrets.exists() else path)
     header = texts["header"]
-    if header.get("format") != FORMAT or header.get("estimator") != type(model).__name__:
-        raise ModelFormatError(f"{path} does not hold a {type(model).__name__} of format {FORMAT!r}")
-    model.set_params(**header["params"])
-    certificate = Certificate.from_dict(header["certificate"])
-    if "secret" in texts:
-        model._session = _restore(model, texts["secret"], arrays, certificate)
-    model._publish(arrays["released"], certificate, header["fitted"])
+    if header.get("format") != FORMAT:
+        raise ModelFormatError(f"{path} does not hold a model of format {FORMAT!r}")
+    return SavedModel(
+        estimator=header["estimator"],
+        params=header["params"],
+        fitted=header["fitted"],
+        certificate=Certificate.from_dict(header["certificate"]),
+        released=arrays["released"],
+        secret={**texts["secret"], **arrays} if "secret" in texts else None,
+    )
 
 
-def estimator_name(path: str | Path) -> str:
-    """Name of the estimator class saved at ``path``."""
-    secrets = secret_path(path)
-    return str(_read(secrets if secrets.exists() else Path(path))[0]["header"].get("estimator"))
-
-
-def _restore(
-    model: CertifiedEstimator, secret: dict[str, Any], arrays: dict[str, Array], certificate: Certificate
-) -> Session:
-    recipe: Recipe = replace(model._recipe(), seed=secret["recipe"]["seed"])
+def _restore(recipe: Recipe, secret: dict[str, Any], certificate: Certificate, released: Array) -> Session:
+    recipe = replace(recipe, seed=secret["seed"])
     labels: list[Any] = [tuple(label) if isinstance(label, list) else label for label in secret["labels"]]
-    features, c = arrays["features"], arrays["sample_weights"]
+    features, c, weights = secret["features"], secret["sample_weights"], secret["weights"]
     rows = Rows.from_arrays(features, recipe.encoding.targets(labels, certificate.classes), c)
-    objective = Objective(recipe.loss, rows, secret["recipe"]["alpha"], recipe.fit_intercept)
-    bound, gradient = assess(objective, arrays["weights"])
-    linearisation = linearise(objective, arrays["weights"])
+    objective = Objective(recipe.loss, rows, secret["alpha"], recipe.fit_intercept)
+    bound, gradient = assess(objective, weights)
+    linearisation = linearise(objective, weights)
     salt = bytes.fromhex(secret["salt"])
     index = RowIndex()
     for slot, (key, subject) in enumerate(zip(secret["ids"], secret["subjects"], strict=True)):
@@ -129,9 +146,9 @@ def _restore(
     session = Session(recipe, index, register, salt, budget, tuple(secret["remarks"]))
     # The certified bound of the state is the one on record: it was proved for these weights and rows.
     bound = replace(bound, value=certificate.distance_bound, claim=certificate.distance_claim)
-    session.state = RemovalState(objective, arrays["weights"], gradient.value, linearisation, bound)
+    session.state = RemovalState(objective, weights, gradient.value, linearisation, bound)
     session.classes, session.info = certificate.classes, UpdateInfo(0, 0, relinearised=True)
-    session.nonce, session.released = bytes.fromhex(secret["nonce"]), arrays["released"]
+    session.nonce, session.released = bytes.fromhex(secret["nonce"]), released
     session.certificate, session.removed_total = certificate, secret["removed_total"]
     return session
 

@@ -17,7 +17,7 @@ from flint import arb
 
 from certified.certificates.certificate import Certificate
 from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
-from tests.oracle import Minimiser, columns, minimise
+from tests.oracle import Minimiser, Problem, minimise
 
 Array = npt.NDArray[np.float64]
 Model = CertifiedLogisticRegression | CertifiedRidge
@@ -98,7 +98,7 @@ class Reference:
         """Exact retraining on the remaining rows, enclosed."""
         loss = "squared" if isinstance(self.model, CertifiedRidge) else "logistic"
         X, _, weights = arrays(self.rows.values())
-        problem = columns(loss, X, self.targets, weights, self.alpha, fit_intercept=self.model.fit_intercept)
+        problem = Problem(loss, X, self.targets, weights, self.alpha, fit_intercept=self.model.fit_intercept)
         return minimise(problem, start)
 
     def check(self, certificate: Certificate, event: str, *, removed: int, added: int) -> Certificate:

@@ -14,7 +14,7 @@ from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
 from certified.removal import RemovalState, initialise, update
 from certified.removal.outputs import select_outputs
-from tests.oracle import columns, minimise
+from tests.oracle import Problem, minimise
 
 Array = npt.NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def test_the_hessian_of_each_kept_output_is_its_own() -> None:
 def test_the_joint_bound_covers_the_kept_outputs(kept: list[int]) -> None:
     part = select_outputs(one_vs_rest(), kept)
     targets = np.where(LABELS[:, None] == np.array(kept), 1.0, -1.0)
-    problem = columns("logistic", FEATURES, targets, np.ones(24), 1.0, fit_intercept=True)
+    problem = Problem("logistic", FEATURES, targets, np.ones(24), 1.0, fit_intercept=True)
     assert minimise(problem, part.weights).distance(part.weights) <= arb(part.bound.value)
 
 
@@ -79,6 +79,6 @@ def test_a_kept_state_can_delete_the_class_that_left() -> None:
     state, _ = update(part, rest, TARGET, removed=rows.take(gone))
     left = LABELS < 2
     targets = np.where(LABELS[left, None] == 1, 1.0, -1.0)
-    problem = columns("logistic", FEATURES[left], targets, np.ones(16), 1.0, fit_intercept=True)
+    problem = Problem("logistic", FEATURES[left], targets, np.ones(16), 1.0, fit_intercept=True)
     assert minimise(problem, state.weights).distance(state.weights) <= arb(state.bound.value)
     assert state.bound.value <= TARGET

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from certified.cli import modelfile
+from certified.estimators import CertifiedRidge
+from certified.estimators.persistence import secret_path
+from tests.cli.conftest import run
+
+Snapshot = Callable[[], dict[str, str]]
+
+
+def test_staging_is_exclusive_private_and_temporary(tmp_path: Path) -> None:
+    model = tmp_path / "risk.model"
+    with modelfile.staging(model) as folder:
+        assert folder.parent == tmp_path
+        assert stat.S_IMODE(folder.stat().st_mode) & 0o077 == 0
+        with pytest.raises(RuntimeError, match=r"another command is changing risk\.model"), modelfile.staging(model):
+            pass
+        assert folder.is_dir()
+    assert not folder.exists()
+    with pytest.raises(FileNotFoundError, match="does not exist: create it first"):  # noqa: SIM117
+        with modelfile.staging(tmp_path / "none" / "risk.model"):
+            pass
+
+
+def test_a_failing_write_leaves_everything_as_it_was(model: Path, tmp_path: Path, snapshot: Snapshot) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    before = snapshot()
+    # The certificate comes last, when both model files are already replaced.
+    result = run("remove", model, "--ids", "105", "--certificate", folder)
+    assert result.status == 2
+    assert "is a folder: name a file" in result.err
+    assert snapshot() == before
+    assert run("remove", model, "--ids", "105").status == 0
+
+
+def test_a_failing_first_write_leaves_nothing(table: Path, tmp_path: Path, snapshot: Snapshot) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    before = snapshot()
+    options = ("--target", "outcome", "--id", "id", "--subject", "person", "--certificate", folder)
+    assert run("fit", table, "--model", tmp_path / "new.model", *options).status == 2
+    assert snapshot() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder_changes_nothing(model: Path, tmp_path: Path, snapshot: Snapshot) -> None:
+    before = snapshot()
+    tmp_path.chmod(0o500)
+    try:
+        result = run("remove", model, "--ids", "105")
+    finally:
+        tmp_path.chmod(0o700)
+    assert result.status == 2
+    assert snapshot() == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal")
+def test_a_killed_command_changes_nothing_and_says_how_to_go_on(model: Path, tmp_path: Path, snapshot: Snapshot) -> None:
+    before = snapshot()
+    call = f"import sys; sys.argv = ['certified', 'remove', {str(model)!r}, '--ids', '105']; from certified.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.DEVNULL)
+    staging = tmp_path / ".risk.model.staging"
+    while not staging.exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert snapshot() == before
+    result = run("remove", model, "--ids", "105")
+    assert result.status == 2
+    assert str(staging) in result.err
+    shutil.rmtree(staging)
+    assert run("remove", model, "--ids", "105").status == 0
+
+
+def test_loading_needs_the_secrets_of_a_known_model(model: Path, tmp_path: Path) -> None:
+    assert modelfile.load(model).certificate_.event == "remove"
+    secret_path(model).unlink()
+    with pytest.raises(RuntimeError, match="the secret file .* is needed"):
+        modelfile.load(model)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        modelfile.load(tmp_path / "none.model")
+
+
+def test_unknown_estimators_are_refused(tmp_path: Path) -> None:
+    class Other(CertifiedRidge):
+        pass
+
+    X = np.arange(8.0).reshape(4, 2)
+    Other().fit(X, X[:, 0]).save(tmp_path / "other.model")
+    with pytest.raises(ValueError, match="an estimator 'Other' that this version does not know"):
+        modelfile.load(tmp_path / "other.model")
+
+
+def test_released_weights_come_from_the_public_file(model: Path) -> None:
+    released = modelfile.released_weights(model)
+    assert released.shape == (4, 1)
+    secret_path(model).unlink()
+    assert np.array_equal(modelfile.released_weights(model), released)
+    model.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="is not an intact model file"):
+        modelfile.released_weights(model)

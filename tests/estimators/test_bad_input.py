@@ -1,0 +1,52 @@
+"""Every wrong input leads to a clear error, changes nothing, and tells no secret."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from certified.estimators import CertifiedRidge
+from tests.estimators.bad_input_cases import LOGISTIC, RIDGE, Case, X, logistic, ridge
+from tests.estimators.reference import Model, snapshot, told
+
+
+@pytest.fixture(scope="module")
+def fitted() -> dict[str, bytes]:
+    return {"logistic": pickle.dumps(logistic()), "ridge": pickle.dumps(ridge())}
+
+
+def refuse(model: Model, case: Case) -> None:
+    """Make the wrong request; check the error, that nothing has changed and that the model still works."""
+    before = snapshot(vars(model))
+    predictions = model.predict(X)
+    with pytest.raises(case.error, match=f"(?s){case.message}") as caught:
+        case.request(model)
+    assert snapshot(vars(model)) == before
+    assert np.array_equal(model.predict(X), predictions)
+
+    secrets = np.concatenate([model.audit_bundle().weights.ravel(), X[1:].ravel()])
+    assert told(repr(secrets.tolist()), secrets) == secrets.tolist()
+    assert not told(f"{caught.value!s} {caught.value!r}", secrets)
+
+    assert model.remove(["last"]).remaining_count == 10
+    label = 0.5 if isinstance(model, CertifiedRidge) else "b"
+    assert model.add(X[:1], [label], ids=[0]).remaining_count == 11
+    assert model.release().releases == 5
+
+
+@pytest.mark.parametrize("name", LOGISTIC)
+def test_classifier_refuses(name: str, fitted: dict[str, bytes]) -> None:
+    refuse(pickle.loads(fitted["logistic"]), LOGISTIC[name])
+
+
+@pytest.mark.parametrize("name", RIDGE)
+def test_regressor_refuses(name: str, fitted: dict[str, bytes]) -> None:
+    refuse(pickle.loads(fitted["ridge"]), RIDGE[name])
+
+
+def test_the_table_is_long_and_states_what_is_wrong() -> None:
+    assert len(LOGISTIC) + len(RIDGE) >= 30
+    for case in (*LOGISTIC.values(), *RIDGE.values()):
+        assert case.message.strip(".*")
