@@ -17,7 +17,7 @@ Array = npt.NDArray[np.float64]
 
 _SHARE = 0.99
 _REFINEMENTS = 3
-_NEGLIGIBLE = 1e-3
+_NEGLIGIBLE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def _structural_curvature(objective: ArbObjective, moments: Moments) -> arb:
         if not total > 0:
             return arb(0)
         trace = alpha + total + first * first / total
-        largest = (trace + (trace * trace - 4 * alpha * total).nonnegative_part().sqrt()) / 2
-        smallest = smallest.min(alpha * total / largest)
+        top = (trace + (trace * trace - 4 * alpha * total).nonnegative_part().sqrt()) / 2
+        smallest = smallest.min(alpha * total / top)
     return smallest
 
 
@@ -124,17 +124,20 @@ def _prove_with_witness(
 
 
 def _witness_distance(residual: arb, curvature: arb, kappa: arb, newton_step: arb, decrement_squared: arb) -> arb:
-    """Return ‖H⁻¹g‖ + a/(1 − a)·λ_N/√m, a = (e^t − 1)/t − 1, t = −log(1 − q), q = κλ_N/√m (claims T2, T2w)."""
-    decrement = decrement_squared.min(residual * residual / curvature).nonnegative_part().sqrt()
-    ratio = (kappa * decrement / curvature.sqrt()).upper()
+    """Return the smaller of t/κ and ‖H⁻¹g‖ + a/(1 − a)·λ_N/√m, both bounds on ‖W − W*‖_F (claims T2, T2w).
+
+    t = −log(1 − q), q = κλ_N/√m < 1 and a = (e^t − 1)/t − 1; λ_N² is the smaller of the witness's bound and r²/m.
+    """
+    scaled = (decrement_squared.min(residual * residual / curvature) / curvature).nonnegative_part().sqrt()
+    ratio = (kappa * scaled).upper()
     if ratio == 0:
         return newton_step
     if not ratio < 1:
         return arb.pos_inf()
-    variation = ratio / ((ratio - 1) * (-ratio).log1p()) - 1
-    if not variation < 1:
-        return arb.pos_inf()
-    return newton_step + variation / (1 - variation) * decrement / curvature.sqrt()
+    growth = -(-ratio).log1p()
+    variation = ratio / ((1 - ratio) * growth) - 1
+    first = growth / kappa
+    return first.min(newton_step + variation / (1 - variation) * scaled) if variation < 1 else first
 
 
 def _curvature(objective: ArbObjective, hessians: list[Array], known: DistanceProof, claimed: DistanceProof) -> arb:

@@ -176,7 +176,7 @@ def _read_table(path: Path, suffix: str, columns: Columns, numeric_target: bool)
         readers = {column: _name for column in (columns.id, columns.subject) if column is not None}
         if not numeric_target:
             readers |= dict.fromkeys(columns.target, _label)
-        table = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(readers, object))
+        table = pd.read_csv(path, dtype=dict.fromkeys(readers, object))
         for column in readers.keys() & set(table.columns):
             table[column] = pd.Series([readers[column](v) for v in table[column]], dtype=object)
         return table

@@ -31,7 +31,9 @@ def test_help_documents_json(command: tuple[str, ...]) -> None:
     assert "JSON:" in result.out
 
 
-@pytest.mark.parametrize("arguments", [("no-such",), ("remove",), ("fit", "rows.csv"), ("bound", "gaussian", "--epsilon", "x")])
+@pytest.mark.parametrize(
+    "arguments", [("no-such",), ("remove",), ("fit", "rows.csv"), ("bound", "gaussian", "--epsilon", "x")]
+)
 def test_wrong_usage_is_status_two(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.status == 2

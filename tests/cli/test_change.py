@@ -77,14 +77,13 @@ def test_add_and_correct(model: Path, table: Path, tmp_path: Path) -> None:
     loaded = modelfile.load(model)
     distance = np.linalg.norm(loaded.audit_bundle().weights - retrained.audit_bundle().weights)
     assert distance <= loaded.certificate_.distance_bound + retrained.certificate_.distance_bound
-    assert run("remove", model, "--subjects", "P1").json_or_none is None if False else True
 
 
 def test_rows_without_ids_are_numbered_on(model: Path, table: Path, tmp_path: Path) -> None:
     new = tmp_path / "new.csv"
     pd.read_csv(table)[:2].drop(columns=["id", "person"]).to_csv(new, index=False)
     assert run("add", model, new, "--target", "outcome").status == 0
-    assert remaining(model)[-1] == 100 + COUNT or 100 + COUNT in remaining(model)
+    assert set(remaining(model)) == set(range(100, 102 + COUNT)) - {103}
 
 
 def test_regression_and_archives(tmp_path: Path, frame: pd.DataFrame) -> None:
@@ -114,9 +113,15 @@ REFUSALS = {
     "no data": (("add", "none.csv", *ROLES), "DATA: there is no file none.csv"),
     "no target": (("add", "TABLE"), "--target is missing"),
     "ids in force": (("add", "TABLE", *ROLES), "already in force"),
-    "other columns": (("add", "TABLE", "--target", "outcome", "--id", "height", "--subject", "person"), "different: height, id"),
+    "other columns": (
+        ("add", "TABLE", "--target", "outcome", "--id", "height", "--subject", "person"),
+        "different: height, id",
+    ),
     "archive": (("add", "ARCHIVE"), "the model was trained on named columns"),
-    "correct without ids": (("correct", "TABLE", "--target", "outcome", "--subject", "person", "--weight", "id"), "which rows to correct"),
+    "correct without ids": (
+        ("correct", "TABLE", "--target", "outcome", "--subject", "person", "--weight", "id"),
+        "which rows to correct",
+    ),
     "correct a removed row": (("correct", "TABLE", *ROLES), "unknown or already removed id"),
 }  # fmt: skip
 
@@ -134,13 +139,12 @@ def test_refusals_change_nothing(case: str, model: Path, table: Path, tmp_path: 
     assert snapshot() == before
 
 
-def test_no_budget_left_changes_nothing(table: Path, tmp_path: Path, snapshot: Snapshot) -> None:
-    path = tmp_path / "tight.model"
-    options = ("--noise-std", "1e-9", "--C", "1000")
+def test_a_target_out_of_reach_changes_nothing(model: Path, tmp_path: Path, snapshot: Snapshot) -> None:
+    """A row so long that float64 weights cannot be as close to its minimiser as the noise demands."""
+    new = tmp_path / "new.csv"
+    new.write_text("height,width,depth,outcome\n1e40,-1e40,1e39,ill\n")
     before = snapshot()
-    result = run("fit", table, *ROLES, "--model", path, *options)
-    if result.status == 0:
-        before = snapshot()
-        result = run("remove", path, "--subjects", ",".join(f"P{i}" for i in range(10)))
-    assert result.status in (0, 2)
-    assert result.status == 0 or snapshot() == before
+    result = run("add", model, new, "--target", "outcome")
+    assert result.status == 2
+    assert "no distance at most the target" in result.err
+    assert snapshot() == before

@@ -94,7 +94,7 @@ def test_an_existing_model_is_kept_unless_asked(
         (("--max-releases", "0"), "max_releases must be a positive integer"),
         (("--norm-bound", "0.001"), "declare a larger norm_bound"),
         (("--weight", "person"), "the column 'person' already has another role"),
-        (("--noise-std", "1e-16"), "use a larger noise_std"),
+        (("--noise-std", "1e-16"), "no distance at most the target"),
         (("--task", "regress"), "the columns outcome do not hold numbers"),
     ],
 )

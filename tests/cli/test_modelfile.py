@@ -69,9 +69,12 @@ def test_an_unwritable_folder_changes_nothing(model: Path, tmp_path: Path, snaps
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal")
-def test_a_killed_command_changes_nothing_and_says_how_to_go_on(model: Path, tmp_path: Path, snapshot: Snapshot) -> None:
+def test_a_killed_command_changes_nothing_and_says_how_to_go_on(
+    model: Path, tmp_path: Path, snapshot: Snapshot
+) -> None:
     before = snapshot()
-    call = f"import sys; sys.argv = ['certified', 'remove', {str(model)!r}, '--ids', '105']; from certified.cli import main; main()"
+    arguments = ["certified", "remove", str(model), "--ids", "105"]
+    call = f"import sys; sys.argv = {arguments}; from certified.cli import main; main()"
     process = subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.DEVNULL)
     staging = tmp_path / ".risk.model.staging"
     while not staging.exists():
@@ -90,7 +93,7 @@ def test_a_killed_command_changes_nothing_and_says_how_to_go_on(model: Path, tmp
 def test_loading_needs_the_secrets_of_a_known_model(model: Path, tmp_path: Path) -> None:
     assert modelfile.load(model).certificate_.event == "remove"
     secret_path(model).unlink()
-    with pytest.raises(RuntimeError, match="the secret file .* is needed"):
+    with pytest.raises(RuntimeError, match=r"the secret file .* is needed"):
         modelfile.load(model)
     with pytest.raises(FileNotFoundError, match="there is no file"):
         modelfile.load(tmp_path / "none.model")

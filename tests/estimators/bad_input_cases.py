@@ -128,7 +128,7 @@ LOGISTIC: dict[str, Case] = {
     "fit: y is continuous": Case(_fit(y=TARGETS), ValueError, "Unknown label type: continuous"),
     "fit: y has two columns": Case(_fit(y=np.stack([Y, Y], axis=1)), ValueError, "y should be a 1d array"),
     "fit: y holds NaN": Case(_fit(y=_with(ONES, np.nan)), ValueError, "Input y contains NaN"),
-    "fit: y holds dates": Case(_fit(y=DATES), (TypeError, ValueError), "y.*strings or"),
+    "fit: y holds dates": Case(_fit(y=DATES), (TypeError, ValueError), "y must hold strings|labels.*strings"),
     "fit: y mixes numbers and words": Case(_fit(y=MIXED), ValueError, "Unknown label type"),
     # Sample weights
     "fit: a negative weight": Case(_fit(sample_weight=_with(ONES, -1.0)), ValueError, "sample_weight"),

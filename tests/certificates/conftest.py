@@ -1,0 +1,163 @@
+"""Genuine certificates with the evidence for them, made by the library on small data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from certified.bounds.distance import DistanceBound, certify_distance
+from certified.certificates.certificate import Certificate
+from certified.certificates.commitment import row_digests, rows_commitment
+from certified.certificates.issue import Event, issue
+from certified.certificates.report import VerificationReport
+from certified.certificates.verify import verify
+from certified.data.rows import Rows
+from certified.losses import LOGISTIC, SQUARED
+from certified.objective import Objective
+from certified.privacy.budget import ReleaseBudget
+from certified.privacy.noise import idealized_gaussian, release_gaussian
+from certified.removal import initialise, update
+
+Array = npt.NDArray[np.float64]
+
+SALT, NONCE = bytes(range(16)), bytes(range(32))
+REMOVED = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """A certificate, the rows in force and the secrets of its release."""
+
+    certificate: Certificate
+    X: Array
+    y: npt.NDArray[Any]
+    weights: Array
+    sample_weight: Array
+    released: Array
+
+    def verify(self, **changes: Any) -> VerificationReport:
+        """Verify with everything given, but for ``changes``."""
+        given: dict[str, Any] = {"nonce": NONCE, **vars(self), **changes}
+        return verify(given.pop("certificate"), given.pop("X"), given.pop("y"), given.pop("weights"), **given)
+
+    def with_certificate(self, **changes: Any) -> Case:
+        """The case with some fields of its certificate altered, and a digest that fits them."""
+        return replace(self, certificate=replace(self.certificate, **changes))
+
+
+def make_case(
+    loss: str = "logistic",
+    *,
+    n: int = 60,
+    labels: tuple[Any, ...] = (0, 1),
+    targets: int | None = None,
+    weighted: bool = False,
+    fit_intercept: bool = False,
+    l2_scaling: str = "total",
+    l2_strength: float = 0.5,
+    noise: str = "rounded_gaussian",
+    max_releases: int = 1,
+    removal: bool = True,
+    sharpened: bool = False,
+    shift: float = 0.0,
+    noise_std: float = 1e-3,
+    seed: int = 0,
+) -> Case:
+    """Train, release, remove `REMOVED` rows and release again; the case is that of the last release.
+
+    ``sharpened`` certifies by every claim that applies; ``shift`` moves the weights away from the minimiser first.
+    """
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    weights = np.where(np.arange(n) % 7 == 3, 0.0, rng.uniform(0.5, 2.0, n)) if weighted else np.ones(n)
+    if loss == "squared":
+        y: npt.NDArray[Any] = X @ rng.normal(size=(3, targets or 1)) + rng.normal(size=(n, targets or 1))
+        y = y if targets else y[:, 0]
+        signs, classes = y.reshape(n, -1), ()
+    else:
+        y = np.array(labels)[(X @ rng.normal(size=(3, len(labels))) + rng.normal(size=(n, len(labels)))).argmax(axis=1)]
+        classes = tuple(sorted(np.unique(y[weights > 0]).tolist()))
+        positive = classes[1:] if len(classes) == 2 else classes * (len(classes) > 2)
+        signs = np.where(y[:, None] == np.array(positive, dtype=y.dtype)[None, :], 1.0, -1.0)
+
+    def alpha(c: Array) -> float:
+        return l2_strength * (float(sum(c)) if l2_scaling == "per_sample" else 1.0)
+
+    rows = Rows.from_arrays(X, signs, weights)
+    objective = Objective({"logistic": LOGISTIC, "squared": SQUARED}[loss], rows, alpha(weights), fit_intercept)
+    budget = ReleaseBudget.create(1.0, 1e-6, noise_std, max_releases)
+    state, _ = initialise(objective, np.inf)
+    kind, removed, added = "fit", 0, n
+    if removal:
+        budget = budget.spend(state.bound.value)
+        out = np.arange(REMOVED)
+        X, y, weights = X[REMOVED:], y[REMOVED:], weights[REMOVED:]
+        objective = replace(objective, rows=rows.without(out), alpha=alpha(weights))
+        state, _ = update(state, objective, np.inf, removed=rows.take(out))
+        kind, removed, added = "remove", REMOVED, 0
+    point, bound = state.weights, state.bound
+    if shift:
+        direction = rng.normal(size=point.shape)
+        point = point + shift * direction / np.linalg.norm(direction)
+    if sharpened or shift:
+        bound = certify_distance(objective, point)
+    released = release_gaussian(point, noise_std) if noise == "rounded_gaussian" else idealized_gaussian(point, noise_std, 1)
+    plain = [tuple(v) if isinstance(v, list) else v for v in y.tolist()]
+    event = Event(
+        kind=kind,
+        removed=removed,
+        added=added,
+        removed_total=removed,
+        remaining=len(X),
+        classes=classes,
+        rows_commitment=rows_commitment(row_digests(SALT, X, plain, weights)),
+        salt=SALT,
+        assumptions=("the features were chosen before these rows were collected",),
+    )
+    certificate = issue(
+        event,
+        objective,
+        bound,
+        budget,
+        l2_scaling=l2_scaling,
+        l2_strength=l2_strength,
+        noise=noise,
+        released=released,
+        weights=point,
+        nonce=NONCE,
+    )
+    return Case(certificate, X, y, point, weights, released)
+
+
+def restated(case: Case, bound: DistanceBound) -> Case:
+    """The case with a certificate that the library issues for another claimed bound: every field fits every other."""
+    c = case.certificate
+    budget = ReleaseBudget.create(c.epsilon, c.delta, c.noise_std, 1)
+    spent = replace(budget, mu_spent=c.mu_before, releases=c.releases - 1).spend(bound.value)
+    return case.with_certificate(
+        distance_bound=bound.value,
+        distance_claim=bound.claim,
+        gradient_residual=bound.gradient_residual,
+        rounding_error=bound.rounding_error,
+        curvature=bound.curvature,
+        mu=spent.mu_spent,
+    )
+
+
+@pytest.fixture(scope="session")
+def case_of() -> Callable[..., Case]:
+    """Cases by their options, made once."""
+    made: dict[tuple[Any, ...], Case] = {}
+
+    def case(*loss: str, **options: Any) -> Case:
+        key = (*loss, *sorted(options.items()))
+        if key not in made:
+            made[key] = make_case(*loss, **options)
+        return made[key]
+
+    return case

@@ -1,0 +1,83 @@
+"""The notebooks run from a clean start, say what they promise, and use public names only."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+PUBLIC_MODULES = {"certified", "certified.data", "certified.plots", "certified.privacy"}
+
+
+def read(path: Path) -> NotebookNode:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def printed(cell: NotebookNode) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_without_outputs(path: Path) -> None:
+    cells = code_cells(read(path))
+    assert cells
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_only_public_names(path: Path) -> None:
+    lines = "\n".join(cell.source for cell in code_cells(read(path))).splitlines()
+    tree = ast.parse("\n".join(line for line in lines if not line.startswith("%")))
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {m for m in modules if m and m.partition(".")[0] == "certified"} <= PUBLIC_MODULES
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not {name for name in attributes if name.startswith("_")}
+
+
+def test_quickstart(tmp_path: Path) -> None:
+    (path,) = (path for path in NOTEBOOKS if path.stem == "01_quickstart")
+    notebook = read(path)
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    client.execute()
+    text = "\n".join(printed(cell) for cell in code_cells(notebook))
+
+    # Deletions are as near to retraining as certified, and the models without noise are told from untouched ones.
+    assert "within the bound: True" in text
+    distances = {
+        name: float(re.search(rf"{name}:\s+([-+.e\d]+)", text)[1])  # type: ignore[index]
+        for name in ("deleted model to retrained model", "without any deletion it would be")
+    }
+    assert distances["deleted model to retrained model"] < 1e-7 < 1e-2 < distances["without any deletion it would be"]
+    # The difference of the releases is the noise's: its norm is χ-distributed with 31 degrees of freedom.
+    apart, explained = map(float, re.search(r"apart by (\S+); noise alone explains (\S+)", text).groups())  # type: ignore[union-attr]
+    assert 0.2 < apart / explained < 2.5
+
+    # Add, correct and remove lead back to the same rows.
+    assert "the same rows in force as before: True" in text
+    # The genuine certificate is confirmed in full, every forgery is caught.
+    assert re.search(r"certificate confirmed: \d+ checks passed, 0 failed, 0 not examined", text)
+    verdicts = re.findall(r"confirmed: (\w+) \| failed: \[(.*)\]", text)
+    assert [verdict for verdict, _ in verdicts] == ["False"] * 3
+    for expected, (_, failed) in zip(("distance_bound", "rows_commitment", "weights_commitment"), verdicts, strict=True):
+        assert f"'{expected}'" in failed
+    assert "the certificate was altered" in text
+    # Refusals name what would help.
+    assert "already removed" in text
+    assert "noise_std" in text
+    assert "secret file" in text
+
+    images = [o for cell in code_cells(notebook) for o in cell.outputs if "image/png" in o.get("data", {})]
+    assert len(images) == 2
+    assert list(tmp_path.iterdir()) == []
