@@ -80,7 +80,7 @@ bench: setup ## run every benchmark
 	done
 
 notebooks: setup ## execute the notebooks in place
-	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter execute notebooks/*.ipynb
 
 lock: ## resolve the dependencies anew (needs uv)
 	$(LOCK) --all-extras --upgrade --output-file requirements/dev.lock

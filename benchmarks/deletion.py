@@ -89,7 +89,7 @@ def retrain(X: Array, y: Array, solver: str, tolerance: float) -> LogisticRegres
 
 
 def exact(X: Array, y: Array) -> tuple[Array, float]:
-    """Retrain from zero with the exact solver; return the weights and their own certified distance to the minimiser."""
+    """Retrain from zero with the exact solver; also return the certified distance of its weights to the minimiser."""
     objective = Objective(LOGISTIC, Rows.from_arrays(X, y[:, None], np.ones(len(X))), LAMBDA * len(X))
     weights = solve(objective).weights
     return weights, certify_distance(objective, weights).value

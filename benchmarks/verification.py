@@ -1,6 +1,6 @@
 """Time of an independent verification beside one gradient pass and beside solving again, on MNIST 3-vs-8.
 
-    python benchmarks/verification.py [--data-dir DIR]
+python benchmarks/verification.py [--data-dir DIR]
 """
 
 from __future__ import annotations

@@ -7,19 +7,27 @@ from certified.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from certified.certificates.certificate import Certificate as Certificate
-    from certified.certificates.verify import VerificationReport as VerificationReport
+    from certified.certificates.certificate import CertificateFormatError as CertificateFormatError
+    from certified.certificates.report import VerificationError as VerificationError
+    from certified.certificates.report import VerificationReport as VerificationReport
     from certified.certificates.verify import verify as verify
+    from certified.data.index import UnknownIdError as UnknownIdError
     from certified.estimators import CertifiedLogisticRegression as CertifiedLogisticRegression
     from certified.estimators import CertifiedRidge as CertifiedRidge
+    from certified.estimators.persistence import ModelFormatError as ModelFormatError
     from certified.removal import TargetNotReachedError as TargetNotReachedError
 
 # Loaded on first use, so that the calculators and the command line start without JAX and scikit-learn.
 _HOMES = {
     "Certificate": "certified.certificates.certificate",
+    "CertificateFormatError": "certified.certificates.certificate",
     "CertifiedLogisticRegression": "certified.estimators",
     "CertifiedRidge": "certified.estimators",
+    "ModelFormatError": "certified.estimators.persistence",
     "TargetNotReachedError": "certified.removal",
-    "VerificationReport": "certified.certificates.verify",
+    "UnknownIdError": "certified.data.index",
+    "VerificationError": "certified.certificates.report",
+    "VerificationReport": "certified.certificates.report",
     "verify": "certified.certificates.verify",
 }
 

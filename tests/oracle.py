@@ -142,6 +142,16 @@ def minimise(problem: Problem, start: Array | None = None, precisions: Sequence[
     return Minimiser(tuple(_minimise_column(column, start[:, k], precisions) for k, column in columns))
 
 
+def is_upper_bound(bound: float, problem: Problem, weights: Array) -> bool:
+    """Whether bound ≥ ‖W − W*‖_F. A finite bound also claims that a minimiser exists, so then one must be found."""
+    if bound == np.inf:
+        return True
+    try:
+        return bool(bound >= minimise(problem, weights).distance(weights).lower())
+    except NoMinimiserError:
+        return False
+
+
 def gradient_error(problem: Problem, weights: Array, gradient: Array, bits: int = 1024) -> arb:
     """Enclose ‖gradient − ∇F(W)‖_F for a computed gradient (p, K)."""
     with ctx.workprec(bits):

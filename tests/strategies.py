@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 
 SLOTS = 8
 LOSSES: dict[str, Loss] = {loss.name: loss for loss in (LOGISTIC, SQUARED)}
-SHAPES = ((1, 1), (2, 1), (5, 1), (3, 2))
+SHAPES = ((1, 1), (4, 1), (2, 2))
 """(d, K)."""
 
 ENTRIES = st.sampled_from([0.0, 1.0, -1.0, 0.5, 2.0, 1 / 3]) | st.floats(-4.0, 4.0, allow_subnormal=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -16,7 +18,7 @@ PUBLIC_MODULES = {"certified", "certified.data", "certified.plots", "certified.p
 
 
 def read(path: Path) -> NotebookNode:
-    notebook = nbformat.read(path, as_version=4)
+    notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     return notebook
 
@@ -46,7 +48,9 @@ def test_only_public_names(path: Path) -> None:
     assert not {name for name in attributes if name.startswith("_")}
 
 
-def test_quickstart(tmp_path: Path) -> None:
+def test_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The kernel imports the package that the tests import, wherever it runs.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(entry or os.getcwd() for entry in sys.path))
     (path,) = (path for path in NOTEBOOKS if path.stem == "01_quickstart")
     notebook = read(path)
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
@@ -70,7 +74,8 @@ def test_quickstart(tmp_path: Path) -> None:
     assert re.search(r"certificate confirmed: \d+ checks passed, 0 failed, 0 not examined", text)
     verdicts = re.findall(r"confirmed: (\w+) \| failed: \[(.*)\]", text)
     assert [verdict for verdict, _ in verdicts] == ["False"] * 3
-    for expected, (_, failed) in zip(("distance_bound", "rows_commitment", "weights_commitment"), verdicts, strict=True):
+    reasons = ("distance_bound", "rows_commitment", "weights_commitment")
+    for expected, (_, failed) in zip(reasons, verdicts, strict=True):
         assert f"'{expected}'" in failed
     assert "the certificate was altered" in text
     # Refusals name what would help.

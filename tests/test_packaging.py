@@ -26,8 +26,10 @@ def test_import_is_light() -> None:
     assert loaded.isdisjoint(HEAVY), loaded.intersection(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["certified.numerics.balls", "certified.privacy"])
-def test_calculators_start_without_jax(module: str) -> None:
+@pytest.mark.parametrize(
+    "module", ["certified.certificates.verify", "certified.cli", "certified.numerics.balls", "certified.privacy"]
+)
+def test_calculators_and_verifier_start_without_jax(module: str) -> None:
     loaded = modules_after(f"import {module}")
     assert "certified" in loaded
     assert loaded.isdisjoint(("flax", "jax", "jaxlib", "sklearn")), loaded

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from certified import CertifiedLogisticRegression, verify
-from certified.cli import app
+from certified.cli.app import app
 from certified.data import load_breast_cancer
 
 ROOT = Path(__file__).resolve().parent.parent

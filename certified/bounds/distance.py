@@ -36,7 +36,7 @@ class DistanceBound:
 
     Attributes:
         value: the bound, ``inf`` where no claim applies.
-        claim: the claim that gave it: "T1", "T2" (form (i)), "T2w" (form (iii) with a witness), "T0" (a constant model).
+        claim: what gave it: "T1", "T2" (form (i)), "T2w" (form (iii) with a witness), "T0" (a constant model).
         gradient_residual: upper bound on ‖∇F(W)‖_F, sum scaling, rounding included.
         rounding_error: the part of the residual that is rounding error of its own evaluation.
         curvature: m ≤ λ_min(∇²F(W)) that was used.

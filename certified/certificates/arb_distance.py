@@ -106,13 +106,13 @@ def _prove_with_witness(
 ) -> DistanceProof:
     """Improve ``proof`` by a witness V ≈ H⁻¹g and, where that is not enough, by a curvature from the Hessian."""
     blocks = 1 if objective.loss == "squared" else objective.shape[1]
-    hessians = [objective.approximate_hessian(k) for k in range(blocks)]
-    witness, defect = _witness(objective, hessians, gradient, proof.curvature)
+    spectra = [_Spectrum.of(objective.approximate_hessian(k)) for k in range(blocks)]
+    witness, defect = _witness(objective, spectra, gradient, proof.curvature)
     size = norm([arb(v) for v in witness.ravel().tolist()])
     overlap = sum((gradient[k, j] * float(witness[j, k]) for j, k in np.ndindex(*witness.shape)), arb(0))
     for by_hessian in (False, True):
         if by_hessian:
-            proof = DistanceProof(proof.distance, proof.curvature.max(_curvature(objective, hessians, proof, claimed)))
+            proof = DistanceProof(proof.distance, proof.curvature.max(_curvature(objective, spectra, proof, claimed)))
         m = proof.curvature
         if m > 0:
             first = local_distance(residual, m, kappa)
@@ -140,14 +140,34 @@ def _witness_distance(residual: arb, curvature: arb, kappa: arb, newton_step: ar
     return first.min(newton_step + variation / (1 - variation) * scaled) if variation < 1 else first
 
 
-def _curvature(objective: ArbObjective, hessians: list[Array], known: DistanceProof, claimed: DistanceProof) -> arb:
+@dataclass(frozen=True, repr=False)
+class _Spectrum:
+    """A float64 Hessian and its eigendecomposition: it guides searches and proves nothing."""
+
+    hessian: Array
+    values: Array
+    vectors: Array
+
+    @classmethod
+    def of(cls, hessian: Array) -> _Spectrum:
+        if not np.all(np.isfinite(hessian)):
+            hessian = np.eye(len(hessian))
+        return cls(hessian, *np.linalg.eigh(hessian))
+
+    def solve(self, gradient: Array) -> Array:
+        """H⁻¹g, with the eigenvalues that rounding may have made raised to its level."""
+        level = max(len(self.values) * np.finfo(np.float64).eps * float(self.values[-1]), np.finfo(np.float64).tiny)
+        return np.asarray(self.vectors @ ((self.vectors.T @ gradient) / np.maximum(self.values, level)))
+
+
+def _curvature(objective: ArbObjective, spectra: list[_Spectrum], known: DistanceProof, claimed: DistanceProof) -> arb:
     """Return a curvature proved by congruence on every output: the claimed one, else one near the estimated λ_min."""
     smallest = arb.pos_inf()
-    for k, hessian in enumerate(hessians):
+    for k, spectrum in enumerate(spectra):
         target = float(claimed.curvature)
         if known.curvature >= target:
-            target = _SHARE * float(np.linalg.eigvalsh(hessian)[0])
-        if not (known.curvature < target and _exceeds(objective.hessian(k), hessian, target)):
+            target = _SHARE * float(spectrum.values[0])
+        if not (known.curvature < target and _exceeds(objective.hessian(k), spectrum.hessian, target)):
             return arb(0)
         smallest = smallest.min(arb(target))
     return smallest
@@ -172,14 +192,14 @@ def _exceeds(hessian: arb_mat, approximate: Array, shift: float) -> bool:
     return bool(norm(image.entries()) < 1)
 
 
-def _witness(objective: ArbObjective, hessians: list[Array], gradient: arb_mat, curvature: arb) -> tuple[Array, arb]:
+def _witness(objective: ArbObjective, spectra: list[_Spectrum], gradient: arb_mat, curvature: arb) -> tuple[Array, arb]:
     """Return V ≈ H⁻¹g, refined until its defect hardly matters, and ‖g − HV‖_F; any V is sound."""
     witness, defect, rest = np.zeros(objective.shape), norm(gradient.entries()), gradient
     for _ in range(_REFINEMENTS):
-        correction = _solve(hessians, _approximate(rest).T)
-        if correction is None:
+        columns = [spectra[k % len(spectra)].solve(g) for k, g in enumerate(_approximate(rest))]
+        candidate = witness + np.stack(columns, axis=1)
+        if not np.all(np.isfinite(candidate)):
             break
-        candidate = witness + correction
         remaining = gradient - objective.hessian_product(candidate)
         size = norm(remaining.entries())
         if not size < defect:
@@ -188,16 +208,6 @@ def _witness(objective: ArbObjective, hessians: list[Array], gradient: arb_mat, 
         if defect < _NEGLIGIBLE * curvature * float(np.linalg.norm(witness)):
             break
     return witness, defect
-
-
-def _solve(hessians: list[Array], gradient: Array) -> Array | None:
-    """H⁻¹g column by column, in float64; None where that fails."""
-    try:
-        columns = [np.linalg.solve(hessians[k % len(hessians)], g) for k, g in enumerate(gradient.T)]
-    except np.linalg.LinAlgError:
-        return None
-    solution = np.stack(columns, axis=1)
-    return solution if np.all(np.isfinite(solution)) else None
 
 
 def _approximate(values: arb_mat) -> Array:

@@ -12,6 +12,12 @@ from typing import Any
 
 SCHEMA = "certified-removal/1"
 
+_PUBLIC = (
+    "event", "epsilon", "delta", "releases", "noise_std", "noise", "loss", "l2_scaling", "l2_strength",
+    "fit_intercept", "n_features", "n_outputs", "classes", "removed_count", "added_count", "removed_total",
+    "released_commitment", "assumptions", "threat_model", "reference", "issued_at", "library_version", "schema",
+)  # fmt: skip
+
 
 class CertificateFormatError(ValueError):
     """The text is not a certificate of a known schema."""
@@ -104,10 +110,26 @@ class Certificate:
     library_version: str
     schema: str = field(default=SCHEMA)
 
+    def __str__(self) -> str:
+        """The guarantee in one sentence."""
+        return (
+            f"{self.event}: {self.removed_count} rows out, {self.added_count} in, {self.remaining_count} remain. "
+            f"(ε, δ) = ({self.epsilon:g}, {self.delta:g}) for {self.releases} release(s): noise-free weights at most "
+            f"{self.distance_bound:.3g} from exact retraining ({self.distance_claim}), noise σ = {self.noise_std:.3g}."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values, with the digest of their canonical JSON."""
         fields = {name: _encode(value) for name, value in dataclasses.asdict(self).items()}
         return {**fields, "digest": hashlib.sha256(_canonical(fields)).hexdigest()}
+
+    def statement(self) -> dict[str, Any]:
+        """Return the fields that hold whatever the rows are: what may be published with the released weights (T16).
+
+        The measured figures and the commitments to secrets are left out; they are evidence for an auditor.
+        """
+        fields = self.to_dict()
+        return {name: fields[name] for name in _PUBLIC}
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return canonical JSON (sorted keys, shortest round-trip floats); ``indent`` only for the human eye."""

@@ -57,16 +57,14 @@ def remove(
         raise ValueError(f"give exactly one of {options}; got {', '.join(f'--{c}' for c in chosen) or 'none'}")
 
     def request(estimator: CertifiedEstimator) -> None:
-        index = estimator._open().index
         if subjects is not None:
-            owners = {index.subject(key) for key in index.ids} - {None}
-            estimator.remove(subjects=match(listed(subjects), owners, "--subjects"))
+            estimator.remove(subjects=match(listed(subjects), estimator.subjects_, "--subjects"))
         elif labels is not None:
             if not hasattr(estimator, "classes_"):
                 raise ValueError("--labels needs a classifier, and this model predicts numbers: use --ids")
             estimator.remove(labels=match(listed(labels), estimator.classes_.tolist(), "--labels"))
         else:
-            estimator.remove(match(_named_ids(ids, ids_file), index.ids, "--" + chosen[0]))
+            estimator.remove(match(_named_ids(ids, ids_file), estimator.ids_.tolist(), "--" + chosen[0]))
 
     _change("remove", model, certificate, request, as_json=as_json)
 

@@ -69,7 +69,7 @@ def fit(
 ) -> None:
     """Train on the rows of DATA, release the model with noise and certify the release.
 
-    Writes MODEL, which may be published, and NAME.secret.model beside it, readable by you alone, with the rows and the
+    Writes MODEL, with the released weights, and NAME.secret.model beside it, readable by you alone: the rows and the
     noise-free weights, which deleting needs. The release noise always comes from the operating system.
 
     JSON: {"command", "model", "secret", "certificate_path", "seconds", "update": {"passes", "steps",
@@ -78,14 +78,13 @@ def fit(
     Example: certified fit patients.csv --target outcome --id patient --model risk.model
     """
     columns = Columns(target or (), id_column, subject, weight)
-    if model.exists() and not overwrite:
-        raise FileExistsError(
-            f"--model: {model} exists already; add --overwrite to train anew and forget its deletions"
-        )
     with modelfile.staging(model) as folder, announcing("training"):
-        rows = read_rows(data, columns, numeric_target=task is Task.regress)
         from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
+        from certified.estimators.persistence import secret_path
 
+        if (model.exists() or secret_path(model).exists()) and not overwrite:
+            raise FileExistsError(f"--model: {model} exists already; add --overwrite to replace it and its secret file")
+        rows = read_rows(data, columns, numeric_target=task is Task.regress)
         kind = CertifiedLogisticRegression if task is Task.classify else CertifiedRidge
         estimator = kind(
             C=strength,

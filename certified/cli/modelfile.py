@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 if TYPE_CHECKING:
@@ -82,19 +81,6 @@ def load(model: Path) -> CertifiedEstimator:
     return kinds[name].load(model)
 
 
-def released_weights(model: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """The released weights in the public file, which may be another one than the secret file's.
-
-    Raises:
-        ValueError: not a model file.
-    """
-    try:
-        with np.load(model, allow_pickle=False) as archive:
-            return np.asarray(archive["released"], dtype=np.float64)
-    except (ValueError, EOFError, KeyError, OSError) as error:
-        raise ValueError(f"MODEL: {model} is not an intact model file ({type(error).__name__})") from None
-
-
 def commit(estimator: CertifiedEstimator, model: Path, folder: Path, certificate_path: Path | None) -> Path:
     """Write both model files and the certificate, all or none; return where the certificate went.
 
@@ -103,12 +89,17 @@ def commit(estimator: CertifiedEstimator, model: Path, folder: Path, certificate
         model: the public file; the secret one lies beside it.
         folder: the staging folder of ``model``.
         certificate_path: where the user wants the certificate.
+
+    Raises:
+        ValueError: the certificate would replace the model.
     """
     from certified.estimators.persistence import secret_path
 
     certificate: Certificate = estimator.certificate_
     numbered = model.with_name(f"{model.stem}.{certificate.releases:04d}.certificate.json")
     chosen = certificate_path or numbered
+    if chosen.resolve() in (model.resolve(), secret_path(model).resolve()):
+        raise ValueError(f"--certificate: {chosen} is a file of the model itself: name another one")
     prepared = chosen.with_name(f".{chosen.name}.staging")
     estimator.save(folder / model.name)
     try:

@@ -62,9 +62,9 @@ class Outcome:
             return
         effort = f"{duration(self.seconds)}, compilation included; {update.passes} data passes"
         files = {
-            "model": f"{self.model} (may be published)",
-            "secrets": f"{secret_path(self.model)} (rows and noise-free weights: keep to yourself)",
-            "certificate": str(self.certificate_path),
+            "model": f"{self.model} (released weights)",
+            "secrets": f"{secret_path(self.model)} (rows and noise-free weights, for you alone)",
+            "certificate": f"{self.certificate_path} (for auditors)",
         }
         print_rich(facts(_headline(certificate), {**guarantee(certificate), "effort": effort, **files}))
 

@@ -80,6 +80,7 @@ def _examine(
     from certified.certificates.certificate import Certificate, CertificateFormatError
     from certified.certificates.report import Check, VerificationReport
     from certified.certificates.verify import verify as recompute
+    from certified.estimators.persistence import released_weights
 
     try:
         certificate = Certificate.load(path)
@@ -98,7 +99,7 @@ def _examine(
         rows.y,
         secrets.weights,
         sample_weight=rows.sample_weight,
-        released=modelfile.released_weights(model),
+        released=released_weights(model),
         nonce=secrets.nonce,
         progress=lambda done, total: say(f"verifying: {done} of {total} rows"),
     )

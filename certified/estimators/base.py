@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -9,10 +10,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from certified.certificates.certificate import Certificate
-from certified.data.index import as_ids
+from certified.data.index import Id, as_ids
 from certified.data.rows import norm_bounds
 from certified.estimators import persistence
 from certified.estimators.encoding import Encoding, Label
@@ -37,6 +38,9 @@ class AuditBundle:
     released: Array
     nonce: bytes
 
+    def __repr__(self) -> str:
+        return f"AuditBundle(shape={self.weights.shape}, secret)"
+
 
 class CertifiedEstimator(BaseEstimator):
     """Training with certified deletion; subclasses name the loss and how labels become targets."""
@@ -49,6 +53,7 @@ class CertifiedEstimator(BaseEstimator):
     l2_scaling: str
     max_releases: int
     norm_bound: float | None
+    assumptions: Sequence[str]
     random_state: int | None
 
     _loss: Loss
@@ -77,7 +82,7 @@ class CertifiedEstimator(BaseEstimator):
         owners = None if subjects is None else as_ids(subjects, "subjects", len(new))
         if len(set(names)) != len(names):
             raise ValueError("ids must be unique: every row needs an id of its own")
-        self._session = Session.train(recipe, budget, new, names, owners, self._remarks())
+        self._session = Session.train(recipe, budget, new, names, owners, _texts(self.assumptions))
         return self._announce()
 
     def remove(self, ids: Any = None, *, subjects: Any = None, labels: Any = None) -> Certificate:
@@ -160,7 +165,8 @@ class CertifiedEstimator(BaseEstimator):
         session = saved.restore(model._recipe())
         if session is not None:
             model._session = session
-        model._publish(saved.released, saved.certificate, saved.fitted)
+            model.certificate_ = session.certificate
+        model._publish(saved.released, saved.fitted)
         return model
 
     @property
@@ -174,8 +180,14 @@ class CertifiedEstimator(BaseEstimator):
         ids = self._open().index.ids
         return np.array(ids, dtype=None if len({type(k) for k in ids}) <= 1 else object)
 
+    @property
+    def subjects_(self) -> list[Id]:
+        """Subjects with at least one row in force, in the order of their first row."""
+        index = self._open().index
+        return list(dict.fromkeys(s for s in map(index.subject, index.ids) if s is not None))
+
     def _open(self) -> Session:
-        check_is_fitted(self, "certificate_")
+        check_is_fitted(self, "coef_")
         if not hasattr(self, "_session"):
             raise RuntimeError(
                 "this model was loaded without its secret file, so it can only predict: put that file back"
@@ -184,6 +196,8 @@ class CertifiedEstimator(BaseEstimator):
 
     def _recipe(self) -> Recipe:
         strength = 1.0 / _positive("C", self.C)
+        if not 1.0 / MAGNITUDE_LIMIT <= strength <= MAGNITUDE_LIMIT:
+            raise ValueError(f"C must lie within 1/{MAGNITUDE_LIMIT:g} and {MAGNITUDE_LIMIT:g}; got {self.C!r}")
         if self.l2_scaling not in ("total", "per_sample"):
             raise ValueError(f"l2_scaling must be 'total' or 'per_sample'; got {self.l2_scaling!r}")
         if not isinstance(self.fit_intercept, bool | np.bool_):
@@ -211,14 +225,7 @@ class CertifiedEstimator(BaseEstimator):
     def _new_rows(self, X: Array, y: Any, sample_weight: Any) -> NewRows:
         if np.max(np.abs(X), initial=0.0) > MAGNITUDE_LIMIT:
             raise ValueError(f"X holds values beyond {MAGNITUDE_LIMIT:g}: scale the features")
-        if sample_weight is None:
-            weights = np.ones(len(X))
-        else:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-            if np.max(weights, initial=0.0) > MAGNITUDE_LIMIT:
-                raise ValueError(f"sample_weight holds values beyond {MAGNITUDE_LIMIT:g}: rescale the weights")
-            if np.any((weights > 0.0) & (weights < SMALLEST_WEIGHT)):
-                raise ValueError("sample_weight holds subnormal values: use 0 to leave a row out")
+        weights = _sample_weights(sample_weight, len(X))
         if self.norm_bound is not None:
             limit = _positive("norm_bound", self.norm_bound)
             longest = float(np.max(norm_bounds(X), initial=0.0))
@@ -238,24 +245,45 @@ class CertifiedEstimator(BaseEstimator):
     def _announce(self) -> Self:
         """Publish the session's last release."""
         session = self._session
-        self._publish(session.released, session.certificate, self._public_attributes())
+        self.certificate_ = session.certificate
+        self._publish(session.released, self._public_attributes())
         return self
 
     def _public_attributes(self) -> dict[str, Any]:
         """Fitted attributes beside the weights that a saved model needs, as JSON values."""
         names = getattr(self, "feature_names_in_", None)
-        return {"feature_names": None if names is None else [str(name) for name in names]}
+        return {
+            "n_features": self._session.certificate.n_features,
+            "fit_intercept": self._session.certificate.fit_intercept,
+            "feature_names": None if names is None else [str(name) for name in names],
+        }
 
-    def _publish(self, released: Array, certificate: Certificate, attributes: dict[str, Any]) -> None:
+    def _publish(self, released: Array, fitted: dict[str, Any]) -> None:
         """Set the public attributes from a release."""
-        self.certificate_ = certificate
-        self.n_features_in_ = certificate.n_features
-        if attributes["feature_names"] is not None:
-            self.feature_names_in_ = np.array(attributes["feature_names"], dtype=object)
+        self.n_features_in_ = fitted["n_features"]
+        if fitted["feature_names"] is not None:
+            self.feature_names_in_ = np.array(fitted["feature_names"], dtype=object)
 
-    def _remarks(self) -> tuple[str, ...]:
-        """Assumptions of this estimator's use that the certificate must name."""
-        return ()
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+        raise TypeError("assumptions must be a sequence of strings, such as ['scaler fitted on public data']")
+    return tuple(values)
+
+
+def _sample_weights(values: Any, count: int) -> Array:
+    """Return (n,) weights; unlike scikit-learn's check, rows that enter later may all weigh zero."""
+    if values is None:
+        return np.ones(count)
+    weights = np.asarray(values, dtype=np.float64)
+    weights = np.full(count, float(weights)) if weights.ndim == 0 else weights
+    if weights.shape != (count,):
+        raise ValueError(f"sample_weight has shape {weights.shape}: give one weight for each of the {count} rows")
+    if not np.all((weights >= 0.0) & (weights <= MAGNITUDE_LIMIT)):
+        raise ValueError(f"sample_weight must be finite, not negative and at most {MAGNITUDE_LIMIT:g}")
+    if np.any((weights > 0.0) & (weights < SMALLEST_WEIGHT)):
+        raise ValueError("sample_weight holds subnormal values: use 0 to leave a row out")
+    return weights.copy()
 
 
 def _positive(name: str, value: Any) -> float:

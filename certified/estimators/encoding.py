@@ -32,7 +32,10 @@ class OneVsRest:
     """±1 targets: one output for two classes (the second is +1), one per class beyond, none for a single class."""
 
     def classes(self, counts: Mapping[Label, int]) -> tuple[Label, ...]:
-        return tuple(sorted(label for label, count in counts.items() if count > 0))
+        try:
+            return tuple(sorted(label for label, count in counts.items() if count > 0))
+        except TypeError:
+            raise TypeError("y mixes labels that cannot be ordered, such as text and numbers: use one kind") from None
 
     def targets(self, labels: Sequence[Label], classes: tuple[Label, ...]) -> Array:
         column = {label: k for k, label in enumerate(classes)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from certified.certificates.certificate import Certificate
 from certified.estimators.base import CertifiedEstimator
 from certified.estimators.encoding import Label, OneVsRest
 from certified.losses import LOGISTIC
@@ -33,6 +33,7 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
         l2_scaling: "total" (strength 1/C, as in scikit-learn) or "per_sample" (strength Σc_i/C; Guo et al. 2020).
         max_releases: number of releases that the guarantee is planned for; polishing makes more possible.
         norm_bound: reject rows longer than this; None accepts any.
+        assumptions: sentences to add to every certificate, such as where a scaler before this model was fitted.
         random_state: None draws exact noise from the operating system; an integer seeds an idealised sampler
             (reproducible; the certificate says that T13 does not hold).
 
@@ -68,6 +69,7 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
         l2_scaling: str = "total",
         max_releases: int = 100,
         norm_bound: float | None = None,
+        assumptions: Sequence[str] = (),
         random_state: int | None = None,
     ) -> None:
         self.C = C
@@ -78,11 +80,12 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
         self.l2_scaling = l2_scaling
         self.max_releases = max_releases
         self.norm_bound = norm_bound
+        self.assumptions = assumptions
         self.random_state = random_state
 
     def decision_function(self, X: Any) -> Array:
         """Return x·w + b: (n,) for at most two classes, (n, K) for more."""
-        check_is_fitted(self, "certificate_")
+        check_is_fitted(self, "coef_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         scores = X @ self.coef_.T + self.intercept_
         if len(self.classes_) == 2:
@@ -128,9 +131,12 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
     def _labels(self, y: Any) -> list[Label]:
         return list(y.tolist())
 
-    def _publish(self, released: Array, certificate: Certificate, attributes: dict[str, Any]) -> None:
-        super()._publish(released, certificate, attributes)
-        d = certificate.n_features
+    def _public_attributes(self) -> dict[str, Any]:
+        return {**super()._public_attributes(), "classes": list(self._session.certificate.classes)}
+
+    def _publish(self, released: Array, fitted: dict[str, Any]) -> None:
+        super()._publish(released, fitted)
+        d = fitted["n_features"]
         self.coef_ = released[:d].T.copy()
-        self.intercept_ = released[d].copy() if certificate.fit_intercept else np.zeros(released.shape[1])
-        self.classes_ = np.array(certificate.classes)
+        self.intercept_ = released[d].copy() if fitted["fit_intercept"] else np.zeros(released.shape[1])
+        self.classes_ = np.array(fitted["classes"])

@@ -1,8 +1,8 @@
 """Saving and loading without pickle: a public model file, and a secret file with owner-only permissions.
 
-The public file holds what may be published: released weights and certificate. The secret file holds everything,
-rows and noise-free weights included, so it alone restores a model that can delete; it is written first, and a crash
-between both files loses nothing.
+The public file holds what may be published: the released weights and the certificate's statement. The secret file
+holds everything, rows and noise-free weights included, so it alone restores a model that can delete; it is written
+first, and a crash between both files loses nothing.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class SavedModel:
         estimator: name of the estimator class.
         params: its constructor parameters.
         fitted: its fitted attributes beside the weights.
-        certificate: of the last release.
+        statement: the publishable part of the last certificate.
         released: released weights (p, K).
         secret: everything that deleting needs, rows included.
     """
@@ -63,13 +63,13 @@ class SavedModel:
     estimator: str
     params: dict[str, Any]
     fitted: dict[str, Any]
-    certificate: Certificate
+    statement: dict[str, Any]
     released: Array
     secret: dict[str, Any] | None
 
     def restore(self, recipe: Recipe) -> Session | None:
         """Return the session that can go on deleting, or None without the secret file."""
-        return None if self.secret is None else _restore(recipe, self.secret, self.certificate, self.released)
+        return None if self.secret is None else _restore(recipe, self.secret, self.released)
 
 
 def save(path: str | Path, session: Session, *, estimator: str, params: dict[str, Any], fitted: dict[str, Any]) -> None:
@@ -79,11 +79,12 @@ def save(path: str | Path, session: Session, *, estimator: str, params: dict[str
         "estimator": estimator,
         "params": params,
         "fitted": fitted,
-        "certificate": session.certificate.to_dict(),
+        "statement": session.certificate.statement(),
     }
     held = session.register.held
     rows = session.state.objective.rows
     secret = {
+        "certificate": session.certificate.to_dict(),
         "budget": asdict(session.budget),
         "seed": session.recipe.seed,
         "alpha": session.state.objective.alpha,
@@ -122,13 +123,23 @@ def read(path: str | Path) -> SavedModel:
         estimator=header["estimator"],
         params=header["params"],
         fitted=header["fitted"],
-        certificate=Certificate.from_dict(header["certificate"]),
+        statement=header["statement"],
         released=arrays["released"],
         secret={**texts["secret"], **arrays} if "secret" in texts else None,
     )
 
 
-def _restore(recipe: Recipe, secret: dict[str, Any], certificate: Certificate, released: Array) -> Session:
+def released_weights(path: str | Path) -> Array:
+    """Read the released weights (p, K) from the public file at ``path``, whatever its secret file holds.
+
+    Raises:
+        FileNotFoundError, ModelFormatError: as for `read`.
+    """
+    return _read(Path(path))[1]["released"]
+
+
+def _restore(recipe: Recipe, secret: dict[str, Any], released: Array) -> Session:
+    certificate = Certificate.from_dict(secret["certificate"])
     recipe = replace(recipe, seed=secret["seed"])
     labels: list[Any] = [tuple(label) if isinstance(label, list) else label for label in secret["labels"]]
     features, c, weights = secret["features"], secret["sample_weights"], secret["weights"]

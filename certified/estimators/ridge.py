@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ import numpy.typing as npt
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from certified.certificates.certificate import Certificate
 from certified.estimators.base import CertifiedEstimator
 from certified.estimators.encoding import Label, RealTargets
 from certified.losses import SQUARED
@@ -55,6 +55,7 @@ class CertifiedRidge(MultiOutputMixin, RegressorMixin, CertifiedEstimator):
         l2_scaling: str = "total",
         max_releases: int = 100,
         norm_bound: float | None = None,
+        assumptions: Sequence[str] = (),
         random_state: int | None = None,
     ) -> None:
         self.C = C
@@ -65,11 +66,12 @@ class CertifiedRidge(MultiOutputMixin, RegressorMixin, CertifiedEstimator):
         self.l2_scaling = l2_scaling
         self.max_releases = max_releases
         self.norm_bound = norm_bound
+        self.assumptions = assumptions
         self.random_state = random_state
 
     def predict(self, X: Any) -> Array:
         """Return x·w + b: (n,) or (n, K)."""
-        check_is_fitted(self, "certificate_")
+        check_is_fitted(self, "coef_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return np.asarray(X @ self.coef_.T + self.intercept_)
 
@@ -92,11 +94,11 @@ class CertifiedRidge(MultiOutputMixin, RegressorMixin, CertifiedEstimator):
     def _public_attributes(self) -> dict[str, Any]:
         return {**super()._public_attributes(), "target_ndim": self._target_ndim}
 
-    def _publish(self, released: Array, certificate: Certificate, attributes: dict[str, Any]) -> None:
-        super()._publish(released, certificate, attributes)
-        self._target_ndim = attributes["target_ndim"]
-        d, outputs = certificate.n_features, released.shape[1]
-        intercept = released[d].copy() if certificate.fit_intercept else np.zeros(outputs)
+    def _publish(self, released: Array, fitted: dict[str, Any]) -> None:
+        super()._publish(released, fitted)
+        self._target_ndim = fitted["target_ndim"]
+        d, outputs = fitted["n_features"], released.shape[1]
+        intercept = released[d].copy() if fitted["fit_intercept"] else np.zeros(outputs)
         single = self._target_ndim == 1
         self.coef_ = released[:d, 0].copy() if single else released[:d].T.copy()
         self.intercept_ = float(intercept[0]) if single else intercept

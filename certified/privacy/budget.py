@@ -47,6 +47,8 @@ class ReleaseBudget:
 
     def spend(self, distance: float) -> ReleaseBudget:
         """Return the budget after a release at certified ``distance`` from retraining."""
+        if not distance >= 0.0:
+            raise ValueError(f"distance must be a number of at least 0; got {distance!r}")
         mu = upper(arb(distance) / arb(self.noise_std)) if distance > 0.0 else 0.0
         spent = compose_gaussian([self.mu_spent, mu])
         if not (math.isfinite(spent) and spent <= self.mu_total):

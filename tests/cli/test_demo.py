@@ -38,7 +38,7 @@ def test_every_deletion_is_certified_true_and_verified(told: tuple[dict[str, obj
 def test_every_cheat_is_caught_by_the_check_it_should_be(told: tuple[dict[str, object], Path]) -> None:
     cheats = {c["name"]: c for c in json.loads(json.dumps(told[0]))["cheats"]}
     assert all(cheat["caught"] for cheat in cheats.values())
-    assert len(cheats["more privacy claimed"]["failures"]) >= 1
+    assert "privacy" in cheats["more privacy claimed"]["failures"]
     assert {"gradient_residual", "distance_bound"} <= set(cheats["weights not updated"]["failures"])
     assert "rows_commitment" in cheats["a deleted row put back"]["failures"]
     assert "row_count" not in cheats["a deleted row put back"]["failures"]
@@ -62,10 +62,11 @@ def test_the_seed_picks_the_rows() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("data", ["digits", "breast-cancer"])
 def test_words_in_a_fresh_process(data: str, tmp_path: Path) -> None:
-    call = f"import sys; sys.argv = ['certified', 'demo', '--data', {data!r}]; from certified.cli import main; main()"
-    result = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=True, cwd=tmp_path)
+    arguments = ["certified", "demo", "--data", data, "--out", str(tmp_path)]
+    call = f"import sys; sys.argv = {arguments}; from certified.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=True)
+    assert result.stderr == ""
     assert "NOT CAUGHT" not in result.stdout
     assert result.stdout.count("confirmed in") == 3
     assert result.stdout.count("rejected:") == 3
-    assert max(len(line) for line in result.stdout.splitlines()) <= 80
-    assert (tmp_path / "certified-demo" / "demo.png").exists()
+    assert (tmp_path / "demo.png").exists()

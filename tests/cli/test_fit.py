@@ -80,6 +80,10 @@ def test_an_existing_model_is_kept_unless_asked(
     result = run("fit", table, *ROLES, "--model", model)
     assert (result.status, snapshot()) == (2, before)
     assert "add --overwrite" in result.err
+    public = model.read_bytes()
+    model.unlink()
+    assert run("fit", table, *ROLES, "--model", model).status == 2, "the secret file alone is a model, too"
+    model.write_bytes(public)
     assert run("fit", table, *ROLES, "--model", model, "--overwrite").status == 0
     assert modelfile.load(model).certificate_.removed_total == 0
 

@@ -47,6 +47,14 @@ def test_a_failing_write_leaves_everything_as_it_was(model: Path, tmp_path: Path
     assert run("remove", model, "--ids", "105").status == 0
 
 
+def test_a_certificate_never_replaces_the_model(model: Path, snapshot: Snapshot) -> None:
+    before = snapshot()
+    for target in (model, secret_path(model), model.parent / "." / model.name):
+        result = run("remove", model, "--ids", "105", "--certificate", target)
+        assert (result.status, snapshot()) == (2, before)
+        assert "--certificate" in result.err
+
+
 def test_a_failing_first_write_leaves_nothing(table: Path, tmp_path: Path, snapshot: Snapshot) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import hypothesis.strategies as st
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
-from tests.estimators.reference import Model, Reference, Row, arrays, table
+from tests.estimators.reference import Model, Reference, Row
 
 SIXTEENTHS = st.integers(-16, 16).map(lambda k: k / 16)
 WEIGHTS = st.sampled_from([1.0, 1.0, 1.0, 0.0, 0.5, 3.0])

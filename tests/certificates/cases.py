@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 
-from certified.bounds.distance import DistanceBound, certify_distance
+from certified.bounds.distance import certify_distance
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests, rows_commitment
 from certified.certificates.issue import Event, issue
@@ -18,8 +18,10 @@ from certified.certificates.report import VerificationReport
 from certified.certificates.verify import verify
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED
+from certified.numerics.balls import exact, upper
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
+from certified.privacy.composition import compose_gaussian
 from certified.privacy.noise import idealized_gaussian, release_gaussian
 from certified.removal import initialise, update
 
@@ -27,6 +29,7 @@ Array = npt.NDArray[np.float64]
 
 SALT, NONCE = bytes(range(16)), bytes(range(32))
 REMOVED = 2
+TARGET = 1e-8
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,12 @@ class Case:
         return replace(self, certificate=replace(self.certificate, **changes))
 
 
+@cache
 def make_case(
     loss: str = "logistic",
     *,
     n: int = 60,
-    labels: tuple[Any, ...] = (0, 1),
+    classes: tuple[Any, ...] = (0, 1),
     targets: int | None = None,
     weighted: bool = False,
     fit_intercept: bool = False,
@@ -80,25 +84,26 @@ def make_case(
         y = y if targets else y[:, 0]
         signs, classes = y.reshape(n, -1), ()
     else:
-        y = np.array(labels)[(X @ rng.normal(size=(3, len(labels))) + rng.normal(size=(n, len(labels)))).argmax(axis=1)]
-        classes = tuple(sorted(np.unique(y[weights > 0]).tolist()))
+        scores = X @ rng.normal(size=(3, len(classes))) + rng.normal(size=(n, len(classes)))
+        y = np.array(classes)[scores.argmax(axis=1)]
+        classes = tuple(np.unique(y[weights > 0.0]).tolist())
         positive = classes[1:] if len(classes) == 2 else classes * (len(classes) > 2)
         signs = np.where(y[:, None] == np.array(positive, dtype=y.dtype)[None, :], 1.0, -1.0)
 
     def alpha(c: Array) -> float:
-        return l2_strength * (float(sum(c)) if l2_scaling == "per_sample" else 1.0)
+        return l2_strength * (math.fsum(c) if l2_scaling == "per_sample" else 1.0)
 
     rows = Rows.from_arrays(X, signs, weights)
     objective = Objective({"logistic": LOGISTIC, "squared": SQUARED}[loss], rows, alpha(weights), fit_intercept)
     budget = ReleaseBudget.create(1.0, 1e-6, noise_std, max_releases)
-    state, _ = initialise(objective, np.inf)
+    state, _ = initialise(objective, TARGET)
     kind, removed, added = "fit", 0, n
     if removal:
         budget = budget.spend(state.bound.value)
         out = np.arange(REMOVED)
         X, y, weights = X[REMOVED:], y[REMOVED:], weights[REMOVED:]
         objective = replace(objective, rows=rows.without(out), alpha=alpha(weights))
-        state, _ = update(state, objective, np.inf, removed=rows.take(out))
+        state, _ = update(state, objective, TARGET, removed=rows.take(out))
         kind, removed, added = "remove", REMOVED, 0
     point, bound = state.weights, state.bound
     if shift:
@@ -106,16 +111,17 @@ def make_case(
         point = point + shift * direction / np.linalg.norm(direction)
     if sharpened or shift:
         bound = certify_distance(objective, point)
-    released = release_gaussian(point, noise_std) if noise == "rounded_gaussian" else idealized_gaussian(point, noise_std, 1)
-    plain = [tuple(v) if isinstance(v, list) else v for v in y.tolist()]
+    exactly = noise == "rounded_gaussian"
+    released = release_gaussian(point, noise_std) if exactly else idealized_gaussian(point, noise_std, 1)
+    labels = [tuple(v) if isinstance(v, list) else v for v in y.tolist()]
     event = Event(
         kind=kind,
         removed=removed,
         added=added,
         removed_total=removed,
         remaining=len(X),
-        classes=classes,
-        rows_commitment=rows_commitment(row_digests(SALT, X, plain, weights)),
+        classes=classes if len(X) else (),
+        rows_commitment=rows_commitment(row_digests(SALT, X, labels, weights)),
         salt=SALT,
         assumptions=("the features were chosen before these rows were collected",),
     )
@@ -134,30 +140,8 @@ def make_case(
     return Case(certificate, X, y, point, weights, released)
 
 
-def restated(case: Case, bound: DistanceBound) -> Case:
-    """The case with a certificate that the library issues for another claimed bound: every field fits every other."""
+def restated(case: Case, **bound: Any) -> Case:
+    """The case under another claimed bound, with every other field as the library would state it then."""
     c = case.certificate
-    budget = ReleaseBudget.create(c.epsilon, c.delta, c.noise_std, 1)
-    spent = replace(budget, mu_spent=c.mu_before, releases=c.releases - 1).spend(bound.value)
-    return case.with_certificate(
-        distance_bound=bound.value,
-        distance_claim=bound.claim,
-        gradient_residual=bound.gradient_residual,
-        rounding_error=bound.rounding_error,
-        curvature=bound.curvature,
-        mu=spent.mu_spent,
-    )
-
-
-@pytest.fixture(scope="session")
-def case_of() -> Callable[..., Case]:
-    """Cases by their options, made once."""
-    made: dict[tuple[Any, ...], Case] = {}
-
-    def case(*loss: str, **options: Any) -> Case:
-        key = (*loss, *sorted(options.items()))
-        if key not in made:
-            made[key] = make_case(*loss, **options)
-        return made[key]
-
-    return case
+    spent = compose_gaussian([c.mu_before, upper(exact(bound["distance_bound"]) / exact(c.noise_std))])
+    return case.with_certificate(**bound, mu=spent)

@@ -1,0 +1,1 @@
+"""Certificates: issuing, reading, committing to what they speak of."""

@@ -1,0 +1,118 @@
+"""Problems meant to break bounds: the verifier confirms the issuer, and the truth confirms both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from flint import arb, ctx
+from hypothesis import given, settings
+
+from certified.bounds.distance import DistanceBound, certify_distance, max_extended_norm
+from certified.certificates.arb_distance import prove_distance
+from certified.certificates.arb_objective import LOSSES, PRECISION, ArbObjective, norm
+from certified.certificates.certificate import Certificate
+from certified.certificates.check_figures import check_figures
+from tests.certificates.cases import make_case
+from tests.oracle import NoMinimiserError, Problem, minimise
+from tests.strategies import objective_of, problems_and_points
+
+Array = npt.NDArray[np.float64]
+
+
+def in_balls(problem: Problem, weights: Array) -> ArbObjective:
+    """The verifier's objective of a problem, without rows of weight zero."""
+    used = problem.weights > 0.0
+    return ArbObjective(
+        problem.loss,
+        problem.features[used],
+        problem.targets[used],
+        problem.weights[used],
+        problem.alpha,
+        problem.fit_intercept,
+        weights,
+    )
+
+
+def stated(problem: Problem, weights: Array, bound: DistanceBound) -> Certificate:
+    """A certificate with the figures of a bound."""
+    constants = LOSSES[problem.loss]
+    return replace(
+        make_case().certificate,
+        distance_bound=bound.value,
+        distance_claim=bound.claim,
+        gradient_residual=bound.gradient_residual,
+        rounding_error=bound.rounding_error,
+        curvature=bound.curvature,
+        loss=problem.loss,
+        self_concordance=constants.self_concordance,
+        row_norm_bound=max_extended_norm(objective_of(problem)),
+        alpha=problem.alpha,
+        fit_intercept=problem.fit_intercept,
+    )
+
+
+def check_agreement(problem: Problem, weights: Array) -> None:
+    """The verifier confirms every finite bound of the library."""
+    problem = replace(problem, linear=None)
+    with np.errstate(all="ignore"):
+        bound = certify_distance(objective_of(problem), weights)
+    if not np.isfinite(bound.value):
+        return
+    failed = [c for c in check_figures(stated(problem, weights, bound), in_balls(problem, weights)) if not c.passed]
+    assert not failed, "\n".join(map(str, failed))
+
+
+def check_truth(problem: Problem, weights: Array) -> None:
+    """What the verifier proves by itself is true."""
+    problem = replace(problem, linear=None)
+    if problem.is_degenerate:
+        return
+    objective = in_balls(problem, weights)
+    with ctx.workprec(PRECISION):
+        squares, moments = objective.row_norms_squared(), objective.moments()
+        # The smallest claim that a large gradient does not refute makes the verifier use every argument it has.
+        sizes = sum((c * s for c, s in zip(objective.sample_weights.tolist(), squares, strict=True)), arb(0))
+        steepest = problem.alpha + LOSSES[problem.loss].curvature_limit * sizes
+        claimed = float((norm(moments.gradient.entries()) / steepest).upper()) * (1.0 + 1e-12)
+        proof = prove_distance(objective, moments, squares, claimed, 0.0)
+    assert not proof.refuted
+    if not proof.distance.is_finite():
+        return
+    try:
+        truth = minimise(problem, weights).distance(weights)
+    except NoMinimiserError:
+        return
+    assert proof.distance.upper() >= truth.lower()
+
+
+@given(problems_and_points(scaled=False))
+def test_verifier_confirms_issuer(case: tuple[Problem, Array]) -> None:
+    check_agreement(*case)
+
+
+@given(problems_and_points())
+def test_verifier_confirms_issuer_at_wild_scales(case: tuple[Problem, Array]) -> None:
+    check_agreement(*case)
+
+
+@settings(max_examples=20)
+@given(problems_and_points(scaled=False))
+def test_proved_distance_is_at_least_the_truth(case: tuple[Problem, Array]) -> None:
+    check_truth(*case)
+
+
+@pytest.mark.slow
+@settings(max_examples=5000)
+@given(problems_and_points())
+def test_verifier_confirms_issuer_many_times(case: tuple[Problem, Array]) -> None:
+    check_agreement(*case)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000)
+@given(problems_and_points())
+def test_proved_distance_is_at_least_the_truth_many_times(case: tuple[Problem, Array]) -> None:
+    check_truth(*case)

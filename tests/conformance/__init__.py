@@ -1,0 +1,1 @@
+"""What every loss and every removal mechanism must satisfy: add yours to the list and the suite examines it."""

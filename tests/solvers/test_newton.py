@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certified.bounds.row_sums import certified_gradient
+from certified.data.rows import Rows
+from certified.losses import LOGISTIC, SQUARED, Loss
+from certified.objective import Objective
+from certified.solvers import newton, solve
+from tests.oracle import Problem, minimise
+from tests.strategies import objective_of, points, powers_of_ten, problems
+
+Array = npt.NDArray[np.float64]
+BENIGN = {"scaled": False, "strengths": powers_of_ten(-3, 1), "intercepts": [False]}
+
+
+def blobs(loss: Loss, n: int = 600, d: int = 6, outputs: int = 1, alpha: float = 1.0, seed: int = 0) -> Objective:
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, d)) / np.sqrt(d)
+    scores = features @ rng.normal(size=(d, outputs)) + 0.3 * rng.normal(size=(n, outputs))
+    targets = np.sign(scores) if loss is LOGISTIC else scores
+    return Objective(loss, Rows.from_arrays(features, targets, np.ones(n)), alpha, True)
+
+
+@given(problems(**BENIGN))
+def test_finds_the_minimiser(problem: Problem) -> None:
+    """To the floor of float64: the remaining distance is explained by the rounding of one gradient."""
+    objective = objective_of(problem)
+    solution = solve(objective)
+    assert solution.converged
+    if problem.is_degenerate:
+        return
+    floor = certified_gradient(objective, solution.weights).error / problem.alpha
+    assert minimise(problem, solution.weights).distance(solution.weights) <= 3.0 * floor + 1e-14
+
+
+@given(problems())
+def test_survives_hostile_problems(problem: Problem) -> None:
+    """Finite weights and a residual no larger than at the start, whether or not a minimiser exists."""
+    objective = objective_of(problem)
+    solution = solve(objective, max_iterations=20)
+    _, start, _ = objective.value_and_gradient(np.zeros(problem.shape))
+    assert np.all(np.isfinite(solution.weights))
+    assert solution.residual <= np.linalg.norm(start)
+    assert solution.iterations <= 20
+
+
+@given(problems(**BENIGN), st.data(), powers_of_ten(-10, 0))
+def test_meets_the_tolerance_from_any_start(problem: Problem, data: st.DataObject, tolerance: float) -> None:
+    objective = objective_of(problem)
+    solution = solve(objective, data.draw(points(problem.shape)), tolerance=tolerance)
+    _, gradient, _ = objective.value_and_gradient(solution.weights)
+    assert solution.converged == (solution.residual <= tolerance)
+    assert solution.residual == np.linalg.norm(gradient)
+
+
+@pytest.mark.parametrize("loss", [LOGISTIC, SQUARED], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_conjugate_gradients_agree_with_exact_steps(
+    loss: Loss, outputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = blobs(loss, outputs=outputs)
+    direct = solve(objective)
+    monkeypatch.setattr(newton, "EXACT_HESSIAN_WORK", 0.0)
+    monkeypatch.setattr(newton, "SAMPLE_FACTOR", 1)
+    sampled = solve(objective)
+    assert direct.converged
+    assert sampled.converged
+    assert np.allclose(direct.weights, sampled.weights, rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [LOGISTIC, SQUARED], ids=lambda loss: loss.name)
+def test_converges_within_few_iterations(loss: Loss) -> None:
+    solution = solve(blobs(loss), tolerance=1e-9)
+    assert solution.converged
+    assert solution.iterations <= (12 if loss is LOGISTIC else 2)
+    assert solution.passes >= solution.iterations
+
+
+def test_a_start_at_the_minimiser_costs_one_pass() -> None:
+    objective = blobs(LOGISTIC)
+    optimum = solve(objective).weights
+    again = solve(objective, optimum, tolerance=1e-8)
+    assert (again.iterations, again.passes, again.converged) == (0, 1, True)
+
+
+def test_leaves_the_start_alone() -> None:
+    start = np.full((7, 1), 0.5)
+    solve(blobs(LOGISTIC), start)
+    assert np.array_equal(start, np.full((7, 1), 0.5))
+
+
+def test_says_when_it_has_not_converged() -> None:
+    solution = solve(blobs(LOGISTIC), tolerance=1e-9, max_iterations=1)
+    assert not solution.converged
+    assert solution.iterations == 1
+    assert solution.residual > 1e-9
+
+
+def test_one_class_with_an_intercept_has_no_minimiser() -> None:
+    """The slope falls forever; the solver stops, and does not claim a point where the gradient vanishes at zero cost."""
+    rows = Rows.from_arrays(np.ones((4, 1)), np.ones((4, 1)), np.ones(4))
+    solution = solve(Objective(LOGISTIC, rows, 1.0, True), max_iterations=30)
+    assert solution.residual > 0.0
+    assert np.all(np.isfinite(solution.weights))
+
+
+def test_no_outputs_needs_no_work() -> None:
+    rows = Rows.from_arrays(np.ones((4, 2)), np.ones((4, 0)), np.ones(4))
+    solution = solve(Objective(LOGISTIC, rows, 1.0))
+    assert (solution.weights.shape, solution.converged) == ((2, 0), True)
+
+
+def test_is_deterministic() -> None:
+    objective = blobs(LOGISTIC)
+    first, second = solve(objective), solve(replace(objective))
+    assert np.array_equal(first.weights, second.weights)
+
+
+def test_repr_hides_the_weights() -> None:
+    solution = solve(blobs(LOGISTIC), max_iterations=2)
+    assert repr(float(solution.weights[0, 0]))[:6] not in repr(solution)
+    assert repr(solution).startswith("Solution(residual=")
