@@ -6,7 +6,7 @@ never penalised. Every quantity is a sum over rows, so one code path serves any 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import jax
@@ -37,7 +37,7 @@ class Objective:
     rows: Rows
     alpha: float
     fit_intercept: bool = False
-    linear: Array | None = None
+    linear: Array | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:

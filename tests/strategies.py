@@ -80,11 +80,12 @@ def problems(
         targets = draw(arrays(np.float64, (n, outputs), elements=st.sampled_from([-1.0, 1.0])))
     weights = draw(arrays(np.float64, n, elements=SAMPLE_WEIGHTS if scaled else st.just(1.0)))
     intercept = draw(st.sampled_from(list(intercepts)))
-    linear = None
-    if draw(st.integers(0, 4)) == 4:
+    alpha, linear = draw(strengths), None
+    # Without a penalty a linear term leaves F unbounded below.
+    if alpha > 0.0 and draw(st.integers(0, 4)) == 4:
         linear = draw(arrays(np.float64, (d + intercept, outputs), elements=ENTRIES))
         linear[d:] = 0.0
-    return Problem(loss, features, targets, weights, draw(strengths), intercept, linear)
+    return Problem(loss, features, targets, weights, alpha, intercept, linear)
 
 
 @st.composite

@@ -5,6 +5,8 @@ About 500 times slower than a float64 pass, with an error far below one unit in 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from flint import arb, arb_mat
@@ -54,4 +56,6 @@ def exact_gradient(objective: Objective, weights: Array) -> Enclosure:
         squared = arb(0)
         for j, k in np.ndindex(*weights.shape):
             squared += (total[j, k] - arb(float(value[j, k]))) ** 2
+        if not squared.is_finite():
+            return Enclosure(np.zeros(weights.shape), math.inf)
         return Enclosure(value, upper(squared.sqrt()))

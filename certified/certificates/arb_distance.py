@@ -16,8 +16,8 @@ from certified.certificates.arb_objective import LOSSES, ArbObjective, Moments, 
 Array = npt.NDArray[np.float64]
 
 _SHARE = 0.99
-_REFINEMENTS = 3
-_NEGLIGIBLE = 1e-12
+_REFINEMENTS = 4
+_NEGLIGIBLE = 1e-18
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class DistanceProof:
     """What could be proved at W.
 
     Attributes:
-        distance: upper bound on ‖W − W*‖_F; infinite where none was found.
-        curvature: lower bound on λ_min(∇²F(W)).
+        distance: upper bound on ‖W − W*‖_F, an exact number; infinite where none was found.
+        curvature: lower bound on λ_min(∇²F(W)), an exact number.
         refuted: whether W is proved to lie farther from W* than claimed.
     """
 
@@ -54,10 +54,10 @@ def prove_distance(
     constants = LOSSES[objective.loss]
     residual = norm(moments.gradient.entries())
     kappa = constants.self_concordance * largest(squared_norms).sqrt()
-    structural = _structural_curvature(objective, moments)
-    bound = local_distance(residual, structural, kappa)
+    structural = _structural_curvature(objective, moments).lower()
+    bound = local_distance(residual, structural, kappa).upper()
     if not objective.fit_intercept and objective.alpha > 0.0:
-        bound = bound.min(residual / objective.alpha)
+        bound = min(bound, (residual / objective.alpha).upper())
     proof = DistanceProof(bound, structural)
     claimed = DistanceProof(arb(distance), arb(curvature))
     if proof.settles(claimed):
@@ -106,70 +106,78 @@ def _prove_with_witness(
 ) -> DistanceProof:
     """Improve ``proof`` by a witness V ≈ H⁻¹g and, where that is not enough, by a curvature from the Hessian."""
     blocks = 1 if objective.loss == "squared" else objective.shape[1]
-    spectra = [_Spectrum.of(objective.approximate_hessian(k)) for k in range(blocks)]
-    witness, defect = _witness(objective, spectra, gradient, proof.curvature)
-    size = norm([arb(v) for v in witness.ravel().tolist()])
-    overlap = sum((gradient[k, j] * float(witness[j, k]) for j, k in np.ndindex(*witness.shape)), arb(0))
+    approximations = [_Approximation.of(objective.approximate_hessian(k)) for k in range(blocks)]
+    witness, defect = _witness(objective, approximations, gradient, proof.curvature)
+    size = norm(witness.entries())
+    overlap = sum((gradient[k, j] * witness[j, k] for j, k in np.ndindex(*objective.shape)), arb(0))
     for by_hessian in (False, True):
         if by_hessian:
-            proof = DistanceProof(proof.distance, proof.curvature.max(_curvature(objective, spectra, proof, claimed)))
+            proof = DistanceProof(
+                proof.distance, max(proof.curvature, _curvature(objective, approximations, proof, claimed))
+            )
         m = proof.curvature
         if m > 0:
             first = local_distance(residual, m, kappa)
-            second = _witness_distance(residual, m, kappa, size + defect / m, overlap + residual * defect / m)
-            proof = DistanceProof(proof.distance.min(first).min(second), m)
+            decrement_squared = overlap + size * defect + defect * defect / m
+            second = _witness_distance(residual, m, kappa, size + defect / m, decrement_squared)
+            proof = DistanceProof(min(proof.distance, first.upper(), second.upper()), m)
         if proof.settles(claimed):
             break
     return proof
 
 
 def _witness_distance(residual: arb, curvature: arb, kappa: arb, newton_step: arb, decrement_squared: arb) -> arb:
-    """Return the smaller of t/κ and ‖H⁻¹g‖ + a/(1 − a)·λ_N/√m, both bounds on ‖W − W*‖_F (claims T2, T2w).
+    """Return min(t/κ, ‖H⁻¹g‖ + (e^t − 1 − t)/κ) ≥ ‖W − W*‖_F, t = −log(1 − q), q = κλ_N/√m < 1 (claims T2, T2w).
 
-    t = −log(1 − q), q = κλ_N/√m < 1 and a = (e^t − 1)/t − 1; λ_N² is the smaller of the witness's bound and r²/m.
+    λ_N² is at most the witness's bound and r²/m.
     """
-    scaled = (decrement_squared.min(residual * residual / curvature) / curvature).nonnegative_part().sqrt()
+    square = min((residual * residual / curvature).upper(), decrement_squared.upper())
+    scaled = (square / curvature).nonnegative_part().sqrt()
     ratio = (kappa * scaled).upper()
     if ratio == 0:
         return newton_step
     if not ratio < 1:
         return arb.pos_inf()
     growth = -(-ratio).log1p()
-    variation = ratio / ((1 - ratio) * growth) - 1
-    first = growth / kappa
-    return first.min(newton_step + variation / (1 - variation) * scaled) if variation < 1 else first
+    return min((growth / kappa).upper(), (newton_step + (ratio / (1 - ratio) - growth) / kappa).upper())
 
 
 @dataclass(frozen=True, repr=False)
-class _Spectrum:
-    """A float64 Hessian and its eigendecomposition: it guides searches and proves nothing."""
+class _Approximation:
+    """A float64 Hessian H and the eigendecomposition of SHS with unit diagonal: guides for searches, no proofs."""
 
     hessian: Array
+    scale: Array
     values: Array
     vectors: Array
 
     @classmethod
-    def of(cls, hessian: Array) -> _Spectrum:
-        if not np.all(np.isfinite(hessian)):
-            hessian = np.eye(len(hessian))
-        return cls(hessian, *np.linalg.eigh(hessian))
+    def of(cls, hessian: Array) -> _Approximation:
+        diagonal = np.diagonal(hessian)
+        if not np.all(np.isfinite(hessian)) or not np.all(diagonal > 0.0):
+            hessian, diagonal = np.eye(len(hessian)), np.ones(len(hessian))
+        scale = 1.0 / np.sqrt(diagonal)
+        return cls(hessian, scale, *np.linalg.eigh(scale[:, None] * hessian * scale))
 
     def solve(self, gradient: Array) -> Array:
         """H⁻¹g, with the eigenvalues that rounding may have made raised to its level."""
-        level = max(len(self.values) * np.finfo(np.float64).eps * float(self.values[-1]), np.finfo(np.float64).tiny)
-        return np.asarray(self.vectors @ ((self.vectors.T @ gradient) / np.maximum(self.values, level)))
+        level = len(self.values) * np.finfo(np.float64).eps
+        weights = (self.vectors.T @ (self.scale * gradient)) / np.maximum(self.values, level)
+        return np.asarray(self.scale * (self.vectors @ weights))
 
 
-def _curvature(objective: ArbObjective, spectra: list[_Spectrum], known: DistanceProof, claimed: DistanceProof) -> arb:
+def _curvature(
+    objective: ArbObjective, approximations: list[_Approximation], known: DistanceProof, claimed: DistanceProof
+) -> arb:
     """Return a curvature proved by congruence on every output: the claimed one, else one near the estimated λ_min."""
     smallest = arb.pos_inf()
-    for k, spectrum in enumerate(spectra):
+    for k, approximation in enumerate(approximations):
         target = float(claimed.curvature)
         if known.curvature >= target:
-            target = _SHARE * float(spectrum.values[0])
-        if not (known.curvature < target and _exceeds(objective.hessian(k), spectrum.hessian, target)):
+            target = _SHARE * float(np.linalg.eigvalsh(approximation.hessian)[0])
+        if not (known.curvature < target and _exceeds(objective.hessian(k), approximation.hessian, target)):
             return arb(0)
-        smallest = smallest.min(arb(target))
+        smallest = min(smallest, arb(target))
     return smallest
 
 
@@ -192,20 +200,23 @@ def _exceeds(hessian: arb_mat, approximate: Array, shift: float) -> bool:
     return bool(norm(image.entries()) < 1)
 
 
-def _witness(objective: ArbObjective, spectra: list[_Spectrum], gradient: arb_mat, curvature: arb) -> tuple[Array, arb]:
-    """Return V ≈ H⁻¹g, refined until its defect hardly matters, and ‖g − HV‖_F; any V is sound."""
-    witness, defect, rest = np.zeros(objective.shape), norm(gradient.entries()), gradient
+def _witness(
+    objective: ArbObjective, approximations: list[_Approximation], gradient: arb_mat, curvature: arb
+) -> tuple[arb_mat, arb]:
+    """Return V ≈ H⁻¹g (p, K), refined until its defect hardly matters, and ‖g − HV‖_F; any exact V is sound."""
+    witness, defect, rest = arb_mat(*objective.shape), norm(gradient.entries()), gradient
     for _ in range(_REFINEMENTS):
-        columns = [spectra[k % len(spectra)].solve(g) for k, g in enumerate(_approximate(rest))]
-        candidate = witness + np.stack(columns, axis=1)
-        if not np.all(np.isfinite(candidate)):
+        columns = [approximations[k % len(approximations)].solve(g) for k, g in enumerate(_approximate(rest))]
+        correction = np.stack(columns, axis=1)
+        if not np.all(np.isfinite(correction)):
             break
+        candidate = (witness + matrix(correction)).mid()
         remaining = gradient - objective.hessian_product(candidate)
         size = norm(remaining.entries())
         if not size < defect:
             break
         witness, defect, rest = candidate, size, remaining
-        if defect < _NEGLIGIBLE * curvature * float(np.linalg.norm(witness)):
+        if defect < _NEGLIGIBLE * curvature * norm(witness.entries()):
             break
     return witness, defect
 

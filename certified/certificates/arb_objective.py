@@ -101,12 +101,12 @@ class ArbObjective:
         first = [norm([moments[k, j] for j in range(p - 1)]) for k in range(outputs)]
         return Moments(gradient, [moments[k, p - 1] for k in range(outputs)], first)
 
-    def hessian_product(self, direction: Array) -> arb_mat:
+    def hessian_product(self, direction: arb_mat) -> arb_mat:
         """Return (∇²F(W)·V)ᵀ (K, p) for a direction V (p, K)."""
-        w, v = matrix(self.weights), matrix(direction)
-        total = self._penalised(v)
+        w = matrix(self.weights)
+        total = self._penalised(direction)
         for rows, x in self._blocks():
-            z, slope = x * w, x * v
+            z, slope = x * w, x * direction
             total += arb_mat([
                 [self._derivatives(i, k, z[b, k])[1] * slope[b, k] for b, i in enumerate(rows)]
                 for k in range(self.shape[1])

@@ -19,7 +19,7 @@ def check_figures(certificate: Certificate, objective: ArbObjective) -> Iterator
     with ctx.workprec(PRECISION):
         squares = objective.row_norms_squared()
         longest = largest(squares).sqrt()
-        close = longest.max(arb(int(c.fit_intercept))) * 1.000001 + 1e-140
+        close = max(longest, arb(int(c.fit_intercept))) * 1.000001 + 1e-140
         bounds = bool(longest <= c.row_norm_bound) and bool(close >= c.row_norm_bound)
         yield Check("row_norm_bound", bounds, f"certified {c.row_norm_bound:.9g}, the longest row must be just below")
         if 0 in objective.shape or not len(objective.features):

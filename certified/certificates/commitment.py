@@ -24,13 +24,12 @@ def row_digests(
     """
     x = np.ascontiguousarray(features, dtype="<f8")
     c = np.ascontiguousarray(weights, dtype="<f8")
-    encoded = {label: json.dumps(label).encode() for label in set(labels)}
     digests = []
     for row, weight, label in zip(x, c, labels, strict=True):
         state = hashlib.sha256(salt)
         state.update(row.data)
         state.update(weight.tobytes())
-        state.update(encoded[label])
+        state.update(json.dumps(label).encode())
         digests.append(state.digest())
     return digests
 

@@ -22,10 +22,11 @@ class UnknownIdError(KeyError):
 class RowIndex:
     """Maps ids and subjects to slots. Queries never change it; `put` and `drop` commit a change already checked."""
 
-    def __init__(self) -> None:
+    def __init__(self, next_id: int = 0) -> None:
         self._slot: dict[Id, int] = {}
         self._subject: dict[Id, Id] = {}
         self._members: dict[Id, set[Id]] = {}
+        self._next = next_id
 
     def __len__(self) -> int:
         return len(self._slot)
@@ -39,8 +40,9 @@ class RowIndex:
         return sorted(self._slot, key=self._slot.__getitem__)
 
     @property
-    def has_subjects(self) -> bool:
-        return bool(self._subject)
+    def next_id(self) -> int:
+        """The first integer above every integer id that was ever in force: ids are never used twice."""
+        return self._next
 
     def subject(self, key: Id) -> Id | None:
         """The subject of a row, if it has one."""
@@ -88,14 +90,15 @@ class RowIndex:
                 raise ValueError(f"ids: {key!r} is already in force; use correct() to change that row")
 
     def fresh_ids(self, count: int) -> list[Id]:
-        """Return ``count`` integer ids above every integer id in force."""
-        start = max((k for k in self._slot if isinstance(k, int)), default=-1) + 1
-        return list(range(start, start + count))
+        """Return ``count`` integer ids above every integer id that was ever in force."""
+        return list(range(self._next, self._next + count))
 
     def put(self, ids: Sequence[Id], slots: Slots, subjects: Sequence[Id] | None) -> None:
         """Register checked ids at their slots."""
         for key, slot in zip(ids, slots.tolist(), strict=True):
             self._slot[key] = slot
+            if isinstance(key, int):
+                self._next = max(self._next, key + 1)
         for key, subject in zip(ids, subjects or (), strict=subjects is not None):
             self._subject[key] = subject
             self._members.setdefault(subject, set()).add(key)
@@ -118,6 +121,8 @@ def as_ids(values: Any, name: str, count: int | None = None) -> list[Id]:
         TypeError: a value is neither an integer nor a string.
         ValueError: not ``count`` of them.
     """
+    if isinstance(values, np.ndarray) and values.ndim == 0:
+        values = values.item()
     if isinstance(values, str | int | np.integer):
         values = [values]
     array = values.tolist() if isinstance(values, np.ndarray) else list(_iterable(values, name))
@@ -131,7 +136,7 @@ def as_ids(values: Any, name: str, count: int | None = None) -> list[Id]:
 
 
 def _iterable(values: Any, name: str) -> Iterable[Any]:
-    if not isinstance(values, Iterable):
+    if not isinstance(values, Iterable) or isinstance(values, bytes | bytearray | memoryview):
         raise TypeError(f"{name} must be a sequence of integers or strings; got a {type(values).__name__}")
     return values
 

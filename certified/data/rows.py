@@ -92,7 +92,7 @@ class Rows:
         count = len(positions)
 
         def write(here: jax.Array, there: jax.Array) -> jax.Array:
-            return here.at[block, slot].set(there.reshape(-1, *there.shape[2:])[:count])
+            return here.at[block, slot].set(there.reshape(rows.slots, *there.shape[2:])[:count])
 
         written: Rows = jax.tree_util.tree_map(write, self, rows)
         return written
@@ -120,7 +120,7 @@ class Rows:
         """The same rows, in the same slots, with room for at least ``slots``."""
         size, blocks = _block_shape(slots)
         arrays = (self.features, self.targets, self.weights, self.norms)
-        flat = (np.asarray(a).reshape(-1, *a.shape[2:]) for a in arrays)
+        flat = (np.asarray(a).reshape(self.slots, *a.shape[2:]) for a in arrays)
         return _to_device(*(_blocked(a, blocks, size) for a in flat))
 
 

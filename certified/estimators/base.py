@@ -73,8 +73,16 @@ class CertifiedEstimator(BaseEstimator):
             ValueError, TypeError: an argument is invalid; the message names it and the remedy.
             TargetNotReachedError: (ε, δ) cannot be certified at this noise_std; the message says what would do.
         """
+        before = dict(self.__dict__)
+        try:
+            return self._fit(X, y, sample_weight, ids, subjects)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, ids: Any, subjects: Any) -> Self:
         recipe, budget = self._recipe(), self._budget()
-        X, y = self._validate(X, y, reset=True)
+        X, y = self._check(X, y, reset=True)
         new = self._new_rows(X, y, sample_weight)
         if not np.any(new.weights > 0.0):
             raise ValueError("sample_weight is zero for every row: at least one row must count")
@@ -116,7 +124,7 @@ class CertifiedEstimator(BaseEstimator):
         Without ``ids`` the new rows are numbered on from the largest integer id in force.
         """
         session = self._open()
-        X, y = self._validate(X, y, reset=False)
+        X, y = self._check(X, y, reset=False)
         new = self._new_rows(X, y, sample_weight)
         names = session.index.fresh_ids(len(new)) if ids is None else as_ids(ids, "ids", len(new))
         owners = None if subjects is None else as_ids(subjects, "subjects", len(new))
@@ -125,11 +133,13 @@ class CertifiedEstimator(BaseEstimator):
         return certificate
 
     def correct(self, ids: Any, X: Any, y: Any, sample_weight: Any = None) -> Certificate:
-        """Replace the rows named ``ids`` by new values (rectification); ids and subjects stay."""
+        """Replace the rows named ``ids`` by new values (rectification); ids, subjects and omitted weights stay."""
         session = self._open()
-        X, y = self._validate(X, y, reset=False)
-        new = self._new_rows(X, y, sample_weight)
-        certificate = session.correct(new, as_ids(ids, "ids", len(new)))
+        X, y = self._check(X, y, reset=False)
+        names = as_ids(ids, "ids", len(X))
+        if sample_weight is None:
+            sample_weight = session.register.weights[session.index.slots(names)]
+        certificate = session.correct(self._new_rows(X, y, sample_weight), names)
         self._announce()
         return certificate
 
@@ -197,13 +207,15 @@ class CertifiedEstimator(BaseEstimator):
     def _recipe(self) -> Recipe:
         strength = 1.0 / _positive("C", self.C)
         if not 1.0 / MAGNITUDE_LIMIT <= strength <= MAGNITUDE_LIMIT:
-            raise ValueError(f"C must lie within 1/{MAGNITUDE_LIMIT:g} and {MAGNITUDE_LIMIT:g}; got {self.C!r}")
+            raise ValueError(f"C must lie between {1.0 / MAGNITUDE_LIMIT:g} and {MAGNITUDE_LIMIT:g}; got {self.C!r}")
         if self.l2_scaling not in ("total", "per_sample"):
             raise ValueError(f"l2_scaling must be 'total' or 'per_sample'; got {self.l2_scaling!r}")
         if not isinstance(self.fit_intercept, bool | np.bool_):
             raise TypeError(f"fit_intercept must be True or False; got {self.fit_intercept!r}")
         if self.random_state is not None and not isinstance(self.random_state, int | np.integer):
             raise TypeError("random_state must be None (exact noise from the operating system) or an integer seed")
+        if self.random_state is not None and self.random_state < 0:
+            raise ValueError(f"random_state must not be negative; got {self.random_state!r}")
         seed = None if self.random_state is None else int(self.random_state)
         return Recipe(self._loss, self._encoding, bool(self.fit_intercept), self.l2_scaling, strength, seed)
 
@@ -211,6 +223,8 @@ class CertifiedEstimator(BaseEstimator):
         releases = self.max_releases
         if isinstance(releases, bool) or not isinstance(releases, int | np.integer) or releases < 1:
             raise ValueError(f"max_releases must be a positive integer; got {releases!r}")
+        if releases > 10**15:
+            raise ValueError(f"max_releases must be at most {10**15}: no guarantee is planned for more")
         epsilon, delta = _positive("epsilon", self.epsilon), _positive("delta", self.delta)
         if delta >= 1.0:
             raise ValueError(f"delta must be below 1; got {delta!r}")
@@ -231,10 +245,15 @@ class CertifiedEstimator(BaseEstimator):
             longest = float(np.max(norm_bounds(X), initial=0.0))
             if longest > limit * (1.0 + 1e-12):
                 raise ValueError(
-                    f"X holds a row of norm up to {longest:.6g}, longer than norm_bound={limit:g}: "
-                    "scale the rows or declare a larger norm_bound"
+                    f"X holds a row longer than norm_bound={limit:g}: scale the rows or declare a larger norm_bound"
                 )
         return NewRows(X, self._labels(y), weights)
+
+    def _check(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
+        # scikit-learn's own message would show the rows.
+        if any(np.iscomplexobj(value) for value in (X, y)):
+            raise ValueError("Complex data not supported: X and y must hold real numbers")
+        return self._validate(X, y, reset=reset)
 
     def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
         raise NotImplementedError

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
@@ -104,20 +105,20 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
             winners = scores.argmax(axis=1)
         return np.asarray(self.classes_[winners])
 
-    def predict_proba(self, X: Any) -> Array:
-        """Return class probabilities (n, number of classes); beyond two classes, normalised one-vs-rest."""
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithms of the probabilities of `predict_proba`."""
         scores = self.decision_function(X)
         self._require_rows()
         if len(self.classes_) == 1:
-            return np.ones((len(scores), 1))
-        positive = np.exp(-np.logaddexp(0.0, -scores))
+            return np.zeros((len(scores), 1))
         if len(self.classes_) == 2:
-            return np.stack([np.exp(-np.logaddexp(0.0, scores)), positive], axis=1)
-        return np.asarray(positive / positive.sum(axis=1, keepdims=True))
+            scores = np.stack([-scores, scores], axis=1)
+        positive = -np.logaddexp(0.0, -scores)
+        return np.asarray(positive - logsumexp(positive, axis=1, keepdims=True))
 
-    def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithm of `predict_proba`."""
-        return np.log(self.predict_proba(X))
+    def predict_proba(self, X: Any) -> Array:
+        """Return class probabilities (n, number of classes); beyond two classes, normalised one-vs-rest."""
+        return np.asarray(np.exp(self.predict_log_proba(X)))
 
     def _require_rows(self) -> None:
         if len(self.classes_) == 0:
@@ -129,7 +130,11 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
         return X, column_or_1d(y)
 
     def _labels(self, y: Any) -> list[Label]:
-        return list(y.tolist())
+        labels = list(y.tolist())
+        for label in labels:
+            if not isinstance(label, bool | int | float | str):
+                raise TypeError(f"y must hold strings, integers or booleans as labels; got a {type(label).__name__}")
+        return labels
 
     def _public_attributes(self) -> dict[str, Any]:
         return {**super()._public_attributes(), "classes": list(self._session.certificate.classes)}

@@ -89,6 +89,7 @@ def save(path: str | Path, session: Session, *, estimator: str, params: dict[str
         "seed": session.recipe.seed,
         "alpha": session.state.objective.alpha,
         "ids": session.index.ids,
+        "next_id": session.index.next_id,
         "subjects": [session.index.subject(key) for key in session.index.ids],
         "labels": [session.register.labels[slot] for slot in held],
         "salt": session.salt.hex(),
@@ -148,7 +149,7 @@ def _restore(recipe: Recipe, secret: dict[str, Any], released: Array) -> Session
     bound, gradient = assess(objective, weights)
     linearisation = linearise(objective, weights)
     salt = bytes.fromhex(secret["salt"])
-    index = RowIndex()
+    index = RowIndex(secret["next_id"])
     for slot, (key, subject) in enumerate(zip(secret["ids"], secret["subjects"], strict=True)):
         index.put([key], np.array([slot]), None if subject is None else [subject])
     slots = np.arange(len(labels), dtype=np.int64)

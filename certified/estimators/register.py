@@ -79,5 +79,7 @@ class Register:
         label, digest = self.labels[slot], self.digests[slot]
         assert label is not None and digest is not None
         del self.ordered[bisect_left(self.ordered, digest)]
-        self.counts[label] -= self.weights[slot] > 0.0
+        self.counts[label] -= bool(self.weights[slot] > 0.0)
+        if self.counts[label] == 0:
+            del self.counts[label]
         self.labels[slot], self.weights[slot], self.digests[slot] = None, 0.0, None

@@ -114,8 +114,12 @@ class Session:
         Raises:
             UnknownIdError: no row in force has a label.
         """
-        for label in labels:
-            if label not in self.register.labels:
+        if not labels:
+            raise ValueError("labels is empty: name at least one label")
+        for position, label in enumerate(labels):
+            if label in labels[:position]:
+                raise ValueError(f"labels names {label!r} twice: name each label once")
+            if label is None or label not in self.register.labels:
                 raise UnknownIdError(f"labels: no row in force has the label {label!r}")
         held = self.register.labels
         return [key for key in self.index.ids if held[int(self.index.slots([key])[0])] in labels]
@@ -138,9 +142,11 @@ class Session:
         return self._change("correct", slots, (), new, slots, (), None)
 
     def release(self) -> Certificate:
-        """Release the same state once more with fresh noise."""
-        info = UpdateInfo(0, 0, relinearised=False)
-        return self._release("release", self.state, info, self.register, removed=0, added=0)
+        """Release the same state once more with fresh noise, polished where the budget left demands it."""
+        state, info, target = self.state, UpdateInfo(0, 0, relinearised=False), self.budget.target
+        if state.bound.value > target:
+            state, info = update(state, state.objective, target)
+        return self._release("release", state, info, self.register, removed=0, added=0)
 
     def _change(
         self,
@@ -153,6 +159,10 @@ class Session:
         subjects: Sequence[Id] | None,
     ) -> Certificate:
         """Take the rows at ``out`` out, put ``new`` at ``into``; compute everything first, commit last."""
+        if new is not None:
+            # 1, 1.0 and True are one label: the rows keep the form in force, so that their digests do too.
+            known = {label: label for label in self.classes}
+            new = replace(new, labels=[known.get(label, label) for label in new.labels])
         register = self._enter(new, out, into)
         state, info = self._move(out, new, into, register)
         added = 0 if new is None else len(new)

@@ -57,7 +57,8 @@ def _estimate(matrix: Array) -> float:
     vector = np.linspace(1.0, 2.0, len(matrix))
     growth = 1.0
     for _ in range(_INVERSE_ITERATIONS):
-        vector = vector / np.linalg.norm(vector)
-        vector = cho_solve(factor, vector, check_finite=False)
-        growth = float(np.linalg.norm(vector))
+        vector = cho_solve(factor, vector / np.max(np.abs(vector)), check_finite=False)
+        growth = float(np.max(np.abs(vector)))
+        if not 0.0 < growth < np.inf:
+            return 0.0
     return 1.0 / growth if 0.0 < growth < np.inf else 0.0

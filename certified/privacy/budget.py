@@ -9,7 +9,7 @@ from flint import arb
 
 from certified.numerics.balls import lower, upper
 from certified.privacy.composition import compose_gaussian, remaining_mu
-from certified.privacy.gaussian import gaussian_mu
+from certified.privacy.gaussian import gaussian_mu, nonnegative
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ class ReleaseBudget:
 
     def spend(self, distance: float) -> ReleaseBudget:
         """Return the budget after a release at certified ``distance`` from retraining."""
-        if not distance >= 0.0:
-            raise ValueError(f"distance must be a number of at least 0; got {distance!r}")
+        distance = nonnegative("distance", distance)
         mu = upper(arb(distance) / arb(self.noise_std)) if distance > 0.0 else 0.0
         spent = compose_gaussian([self.mu_spent, mu])
         if not (math.isfinite(spent) and spent <= self.mu_total):

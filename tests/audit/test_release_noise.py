@@ -22,7 +22,9 @@ def noise() -> Array:
     """(releases, weights) in units of σ, from the operating system's entropy."""
     rng = np.random.default_rng(90)
     X = rng.normal(size=(30, 2))
-    model = CertifiedLogisticRegression(max_releases=2 * RELEASES).fit(X, np.where(X[:, 0] + rng.normal(size=30) > 0, "yes", "no"))
+    model = CertifiedLogisticRegression(max_releases=2 * RELEASES).fit(
+        X, np.where(X[:, 0] + rng.normal(size=30) > 0, "yes", "no")
+    )
     model.remove([0, 1])
     center, seen = model.audit_bundle().weights, []
     for _ in range(RELEASES):

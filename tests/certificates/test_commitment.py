@@ -70,6 +70,15 @@ def test_labels_differ_by_value_and_type(label: Any) -> None:
     assert _commitment(X, [label], c) != _commitment(X, [1], c)
 
 
+def test_a_digest_depends_on_its_own_row_alone() -> None:
+    """Equal labels of different spelling, such as 0.0 and −0.0, keep their own in any company and order."""
+    labels = [0.0, -0.0, (0.0, 1.0), (-0.0, 1.0)]
+    X, c = np.ones((4, 1)), np.ones(4)
+    alone = [row_digests(SALT, X[:1], [label], c[:1])[0] for label in labels]
+    assert row_digests(SALT, X, labels, c) == alone
+    assert row_digests(SALT, X, labels[::-1], c) == alone[::-1]
+
+
 def test_salt_weights_and_features_matter() -> None:
     X, c = np.ones((1, 2)), np.ones(1)
     commitments = {

@@ -47,9 +47,7 @@ def ridge() -> CertifiedRidge:
 
 def _fit(**changes: Any) -> Callable[[Model], object]:
     """Fit again with other data and keep the parameters."""
-    return lambda model: model.fit(
-        **({"X": X, "y": TARGETS if isinstance(model, CertifiedRidge) else Y} | changes)
-    )
+    return lambda model: model.fit(**({"X": X, "y": TARGETS if isinstance(model, CertifiedRidge) else Y} | changes))
 
 
 def _refit(**params: Any) -> Callable[[Model], object]:
@@ -110,6 +108,7 @@ LOGISTIC: dict[str, Case] = {
     "norm_bound below a row's norm": Case(_refit(norm_bound=0.5), ValueError, "norm_bound.*scale the rows"),
     "random_state=-1": Case(_refit(random_state=-1), ValueError, "random_state"),
     "random_state='seed'": Case(_refit(random_state="seed"), TypeError, "random_state must be None .* or an integer"),
+    "assumptions='one text'": Case(_refit(assumptions="scaled"), TypeError, "assumptions must be a sequence of strings"),
     # Features
     "fit: X holds NaN": Case(_fit(X=_with(X, np.nan)), ValueError, "Input X contains NaN"),
     "fit: X holds infinity": Case(_fit(X=_with(X, np.inf)), ValueError, "Input X contains infinity"),
@@ -132,8 +131,8 @@ LOGISTIC: dict[str, Case] = {
     "fit: y mixes numbers and words": Case(_fit(y=MIXED), ValueError, "Unknown label type"),
     # Sample weights
     "fit: a negative weight": Case(_fit(sample_weight=_with(ONES, -1.0)), ValueError, "sample_weight"),
-    "fit: a weight is NaN": Case(_fit(sample_weight=_with(ONES, np.nan)), ValueError, "sample_weight contains NaN"),
-    "fit: a weight of 1e61": Case(_fit(sample_weight=_with(ONES, 1e61)), ValueError, "sample_weight .*rescale"),
+    "fit: a weight is NaN": Case(_fit(sample_weight=_with(ONES, np.nan)), ValueError, "sample_weight"),
+    "fit: a weight of 1e61": Case(_fit(sample_weight=_with(ONES, 1e61)), ValueError, "sample_weight.* 1e\\+60"),
     "fit: too few weights": Case(_fit(sample_weight=ONES[:5]), ValueError, "sample_weight"),
     "fit: all weights zero": Case(_fit(sample_weight=0.0 * ONES), ValueError, "[Ss]ample.weight.*at least one"),
     "fit: all weights 1e-300": Case(_fit(sample_weight=1e-300 * ONES), TargetNotReachedError, "noise_std"),
@@ -186,7 +185,9 @@ LOGISTIC: dict[str, Case] = {
     "correct: an id twice": Case(lambda m: m.correct([1, 1], X[:2], Y[:2]), ValueError, "ids names 1 twice"),
     "correct: one id for two rows": Case(lambda m: m.correct([1], X[:2], Y[:2]), ValueError, "ids has 1 entries for 2"),
     "correct: too few columns": Case(lambda m: m.correct([1], [[1.0]], ["a"]), ValueError, "1 features.*expecting 2"),
-    "correct: X holds infinity": Case(lambda m: m.correct([1], [[np.inf, 1]], ["a"]), ValueError, "X contains infinity"),
+    "correct: X holds infinity": Case(
+        lambda m: m.correct([1], [[np.inf, 1]], ["a"]), ValueError, "X contains infinity"
+    ),
 }
 
 RIDGE: dict[str, Case] = {

@@ -188,7 +188,9 @@ def arrays(rows: Iterable[Row]) -> tuple[Array, npt.NDArray[Any], Array]:
     return features, np.array([row.label for row in table]), np.array([row.weight for row in table])
 
 
-def table(features: Array, labels: Sequence[Any] | npt.NDArray[Any], weights: Array | None = None) -> dict[int | str, Row]:
+def table(
+    features: Array, labels: Sequence[Any] | npt.NDArray[Any], weights: Array | None = None
+) -> dict[int | str, Row]:
     """Rows numbered from 0."""
     c = np.ones(len(features)) if weights is None else weights
     listed = np.asarray(labels).tolist()

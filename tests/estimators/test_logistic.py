@@ -175,7 +175,7 @@ def test_without_rows_there_is_nothing_to_predict() -> None:
     model.remove(model.ids_)
     assert model.classes_.tolist() == []
     for predict in (model.predict, model.predict_proba, model.predict_log_proba):
-        with pytest.raises(ValueError, match="no training row .* add rows"):
+        with pytest.raises(ValueError, match=r"no training row .* add rows"):
             predict(FEATURES)
     model.add(FEATURES[:8], BINARY[:8])
     assert model.classes_.tolist() == [0, 1]
@@ -185,9 +185,7 @@ def test_a_class_without_weight_does_not_count() -> None:
     weights = np.where(TERNARY == 1, 0.0, 1.0)
     model = CertifiedLogisticRegression(noise_std=SMALL).fit(FEATURES, TERNARY, sample_weight=weights)
     assert model.classes_.tolist() == [0, 2]
-    assert np.allclose(
-        model.coef_, exact(1.0).fit(FEATURES[TERNARY != 1], TERNARY[TERNARY != 1]).coef_, atol=1e-6
-    )
+    assert np.allclose(model.coef_, exact(1.0).fit(FEATURES[TERNARY != 1], TERNARY[TERNARY != 1]).coef_, atol=1e-6)
     assert model.remove(labels=1).classes == (0, 2)
 
 

@@ -138,7 +138,7 @@ def test_a_rejected_row_is_not_repeated_in_the_error() -> None:
         CertifiedRidge(norm_bound=2.0).fit(alone, [0.0, 1.0])
     assert "9.8765" not in str(caught.value)
     for X, y in ((FEATURES + 1j, TARGETS), (FEATURES, TARGETS + 1j)):
-        with pytest.raises(ValueError, match="[Cc]omplex") as caught:
+        with pytest.raises(ValueError, match=r"[Cc]omplex") as caught:
             CertifiedRidge().fit(X, y)
         assert not told(str(caught.value), np.concatenate([FEATURES.ravel(), TARGETS]))
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -108,6 +110,14 @@ def test_is_tight_where_float64_resolves_the_spectrum(seed: int, p: int, conditi
     spectrum = 10.0 ** (scale - np.linspace(0, condition, p)) if p > 1 else np.array([10.0**scale])
     basis = orthogonal(rng, p)
     assert min_eigenvalue_bound(symmetric(basis * spectrum @ basis.T), 0.0) >= 0.85 * spectrum.min()
+
+
+@pytest.mark.parametrize("p", range(2, 9))
+@pytest.mark.parametrize("vector", [np.ones, lambda p: np.linspace(1.0, 2.0, p), lambda p: np.arange(1.0, p + 1.0)])
+def test_is_tight_for_a_regular_dominant_direction(p: int, vector: Callable[[int], Array]) -> None:
+    """I + 100·vvᵀ: an iteration that starts along v would never see the smallest eigenvalue, which is 1."""
+    v = vector(p)
+    assert min_eigenvalue_bound(np.eye(p) + 100.0 * np.outer(v, v), 0.0) >= 0.85
 
 
 def test_leaves_its_argument_alone() -> None:

@@ -108,7 +108,7 @@ def test_an_unbounded_distance_is_refused() -> None:
 
 @pytest.mark.parametrize(("epsilon", "delta"), [(-1.0, 1e-6), (math.nan, 1e-6), (1.0, -1e-6), (1.0, 1.5)])
 def test_a_budget_needs_a_guarantee(epsilon: float, delta: float) -> None:
-    with pytest.raises(ValueError, match="epsilon|delta"):
+    with pytest.raises(ValueError, match=r"epsilon|delta"):
         ReleaseBudget.create(epsilon, delta, 1.0, 1)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from certified.bounds.row_sums import certified_gradient
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
+from certified.numerics.rounding import MAGNITUDE_LIMIT
 from certified.objective import Objective
 from certified.solvers import newton, solve
 from tests.oracle import Problem, minimise
@@ -103,12 +104,14 @@ def test_says_when_it_has_not_converged() -> None:
     assert solution.residual > 1e-9
 
 
-def test_one_class_with_an_intercept_has_no_minimiser() -> None:
-    """The slope falls forever; the solver stops, and does not claim a point where the gradient vanishes at zero cost."""
-    rows = Rows.from_arrays(np.ones((4, 1)), np.ones((4, 1)), np.ones(4))
-    solution = solve(Objective(LOGISTIC, rows, 1.0, True), max_iterations=30)
+@pytest.mark.parametrize("linear", [None, np.array([[0.0], [5.0]])], ids=["one class", "steep linear term"])
+def test_stops_where_there_is_no_minimiser(linear: Array | None) -> None:
+    """The slope falls forever; the solver stops at admissible weights and claims no root of the gradient."""
+    targets = np.ones((4, 1)) if linear is None else np.array([[1.0], [-1.0], [1.0], [-1.0]])
+    rows = Rows.from_arrays(np.ones((4, 1)), targets, np.ones(4))
+    solution = solve(Objective(LOGISTIC, rows, 1.0, True, linear), max_iterations=60)
     assert solution.residual > 0.0
-    assert np.all(np.isfinite(solution.weights))
+    assert np.all(np.abs(solution.weights) <= MAGNITUDE_LIMIT)
 
 
 def test_no_outputs_needs_no_work() -> None:
