@@ -107,15 +107,19 @@ def _prove_with_witness(
     """Improve ``proof`` by a witness V ≈ H⁻¹g and, where that is not enough, by a curvature from the Hessian."""
     blocks = 1 if objective.loss == "squared" else objective.shape[1]
     approximations = [_Approximation.of(objective.approximate_hessian(k)) for k in range(blocks)]
+    if proof.distance <= claimed.distance:
+        return DistanceProof(
+            proof.distance, max(proof.curvature, _curvature(objective, approximations, proof, claimed))
+        )
     witness, defect = _witness(objective, approximations, gradient, proof.curvature)
     size = norm(witness.entries())
     overlap = sum((gradient[k, j] * witness[j, k] for j, k in np.ndindex(*objective.shape)), arb(0))
     for by_hessian in (False, True):
-        if by_hessian:
-            proof = DistanceProof(
-                proof.distance, max(proof.curvature, _curvature(objective, approximations, proof, claimed))
-            )
-        m = proof.curvature
+        m = (
+            max(proof.curvature, _curvature(objective, approximations, proof, claimed))
+            if by_hessian
+            else proof.curvature
+        )
         if m > 0:
             first = local_distance(residual, m, kappa)
             decrement_squared = overlap + size * defect + defect * defect / m

@@ -146,8 +146,9 @@ def test_subjects_without_rows_are_forgotten() -> None:
     with pytest.raises(UnknownIdError):
         made.ids_of_subjects(["p"])
     made.drop(["x", 4])
-    assert not made.has_subjects
     assert made.ids == []
+    with pytest.raises(UnknownIdError):
+        made.ids_of_subjects(["q"])
 
 
 def test_fresh_ids_follow_the_largest_integer() -> None:

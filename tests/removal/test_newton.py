@@ -126,8 +126,8 @@ def test_a_small_removal_costs_few_passes_and_no_new_hessian() -> None:
     start, _ = initialise(data(LOGISTIC), TARGET)
     _, info = remove(start, at(3))
     assert not info.relinearised
-    assert info.passes <= 8
-    assert info.steps <= 3
+    assert info.steps <= newton.MAX_STEPS
+    assert info.passes <= 2 * newton.MAX_STEPS
 
 
 def test_a_long_sequence_stays_certified() -> None:
