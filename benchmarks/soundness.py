@@ -191,7 +191,7 @@ def examine(index: int, seed: int) -> list[Outcome]:
     # A finite bound claims that a minimiser exists, so then no effort is spared to find it.
     finite = any(bound.value < np.inf for _, bound in bounds)
     minimiser = _minimiser(problem, weights, PRECISIONS if finite else PRECISIONS[:1])
-    return [_compare(category, point, index, quick, bound, weights, minimiser) for quick, bound in bounds]
+    return [_compare(index, quick, bound, weights, minimiser) for quick, bound in bounds]
 
 
 def _kind(index: int) -> tuple[str, str]:
@@ -206,16 +206,15 @@ def _minimiser(problem: Problem, start: Array, precisions: tuple[int, ...]) -> M
         return None
 
 
-def _compare(
-    category: str, point: str, index: int, quick: bool, bound: DistanceBound, weights: Array, minimiser: Minimiser | None
-) -> Outcome:
-    value, claim = bound.value, bound.claim
+def _compare(index: int, quick: bool, bound: DistanceBound, weights: Array, minimiser: Minimiser | None) -> Outcome:
     if minimiser is None:
-        return Outcome(category, point, index, quick, claim, value, float("nan"), False, not value == np.inf)
-    distance = minimiser.distance(weights)
-    true = float(distance.mid())
+        violated = bound.value != np.inf
+        return Outcome(*_kind(index), index, quick, bound.claim, bound.value, float("nan"), False, violated)
+    smallest = minimiser.distance(weights).lower()
+    true = max(0.0, float(smallest))
     floor = bound.rounding_error / bound.curvature if bound.curvature > 0.0 else np.inf
-    return Outcome(category, point, index, quick, claim, value, true, true > floor, not value >= distance.lower())
+    violated = not bound.value >= smallest
+    return Outcome(*_kind(index), index, quick, bound.claim, bound.value, true, true > floor, violated)
 
 
 def _examine_many(task: tuple[range, int]) -> list[Outcome]:

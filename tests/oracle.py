@@ -87,7 +87,7 @@ class Column:
         return gradient, transposed * weighted + penalty
 
     def step_length(self, point: arb_mat, step: arb_mat) -> arb:
-        """Damp the Newton step −step: log(1 + τ)/τ with τ = max |x_i·step| decreases F (Bach 2010); longer while it falls."""
+        """Damp the Newton step −step by log(1 + τ)/τ, τ = max |x_i·step| (Bach 2010); further while F falls."""
         if self.loss == "squared":
             return arb(1)
         rows = _matrix(self.rows)
@@ -236,9 +236,15 @@ def _krawczyk(column: Column, point: arb_mat, bits: int) -> arb_mat | None:
     _, over_box = column.derivatives(point + box)
     identity = _diagonal(np.ones(p))
     image = (identity - inverse * over_box) * box - inverse * gradient
-    if all(box[j, 0].contains_interior(image[j, 0]) for j in range(p)):
-        return point + image
-    return None
+    proved = all(box[j, 0].contains_interior(image[j, 0]) for j in range(p))
+    return point + image if proved and _is_narrow(point + image) else None
+
+
+def _is_narrow(box: arb_mat) -> bool:
+    """Whether the box is far narrower than float64 resolves, so that comparisons with it are conclusive."""
+    entries = [box[j, 0] for j in range(box.nrows())]
+    size = max(abs(entry.mid()) for entry in entries)
+    return all(entry.rad() <= arb(2) ** -80 * size + arb(2) ** -250 for entry in entries)
 
 
 def _square(ball: arb) -> arb:

@@ -48,6 +48,9 @@ def powers_of_ten(lowest: float, highest: float) -> st.SearchStrategy[float]:
     return st.floats(lowest, highest).map(lambda exponent: float(10.0**exponent))
 
 
+STRENGTHS = powers_of_ten(-12, 12)
+
+
 @st.composite
 def problems(
     draw: st.DrawFn,
@@ -55,7 +58,7 @@ def problems(
     losses: Sequence[str] = ("logistic", "squared"),
     shapes: Sequence[tuple[int, int]] = SHAPES,
     intercepts: Sequence[bool] = (False, True),
-    strengths: st.SearchStrategy[float] = powers_of_ten(-12, 12),
+    strengths: st.SearchStrategy[float] = STRENGTHS,
     scaled: bool = True,
 ) -> Problem:
     """Duplicate, collinear, separable and zero rows, wild scales and weights, one row, one class, several outputs."""

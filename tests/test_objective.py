@@ -85,9 +85,8 @@ def test_rows_of_weight_zero_take_no_part(drawn: tuple[Problem, Array]) -> None:
     objective = objective_of(problem)
     n = len(problem.features)
     zeroed = replace(objective, rows=objective.rows.without(np.arange(n // 2)))
-    rest = replace(
-        problem, features=problem.features[n // 2 :], targets=problem.targets[n // 2 :], weights=problem.weights[n // 2 :]
-    )
+    arrays = {name: getattr(problem, name)[n // 2 :] for name in ("features", "targets", "weights")}
+    rest = replace(problem, **arrays)
     (a, ga, _), (b, gb, _) = (o.value_and_gradient(weights) for o in (zeroed, objective_of(rest)))
     assert a == pytest.approx(b, rel=1e-13)
     assert np.allclose(ga, gb, rtol=1e-13, atol=1e-13 * (np.abs(ga).max() + 1.0))
@@ -113,9 +112,7 @@ def test_the_intercept_is_not_penalised() -> None:
 @pytest.mark.parametrize("loss", [LOGISTIC, SQUARED], ids=lambda loss: loss.name)
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize(("n", "d", "outputs"), [(0, 2, 1), (3, 0, 1), (3, 2, 0)])
-def test_shapes_without_rows_features_or_outputs(
-    loss: Loss, fit_intercept: bool, n: int, d: int, outputs: int
-) -> None:
+def test_shapes_without_rows_features_or_outputs(loss: Loss, fit_intercept: bool, n: int, d: int, outputs: int) -> None:
     rows = Rows.from_arrays(np.zeros((n, d)), np.ones((n, outputs)), np.ones(n))
     objective = Objective(loss, rows, 1.0, fit_intercept)
     assert objective.shape == (d + fit_intercept, outputs)

@@ -20,7 +20,7 @@ from certified.bounds.formulas import (
 )
 from certified.bounds.row_sums import Enclosure, certified_gradient, certified_hvp, norm_bound
 from certified.numerics.balls import lower, upper, working_precision
-from certified.numerics.rounding import UNIT_ROUNDOFF
+from certified.numerics.rounding import MAGNITUDE_LIMIT, UNIT_ROUNDOFF
 from certified.objective import Objective
 from certified.solvers.factor import Factor
 
@@ -153,7 +153,7 @@ def _witness_bound(
     """T2, form (iii), from a witness p ≈ H⁻¹g refined until its defect no longer matters."""
     best, witness = math.inf, factor.solve(gradient.value)
     for products in range(1, _REFINEMENTS + 1):
-        if not np.all(np.isfinite(witness)):
+        if not np.all(np.abs(witness) <= MAGNITUDE_LIMIT):
             return best, products - 1
         product = certified_hvp(objective, weights, witness)
         defect = gradient.value - product.value

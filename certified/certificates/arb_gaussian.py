@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from flint import arb, ctx
 
 PRECISION = 1024
@@ -28,7 +26,7 @@ def gaussian_delta(epsilon: float, mu: float) -> arb:
 
 
 def largest_mu(epsilon: float, delta: float) -> float:
-    """Return the largest float64 μ with δ(ε; μ) ≤ delta, for ε ≥ 0 and 0 < delta < 1; 0 if none is found.
+    """Return the largest float64 μ with δ(ε; μ) ≤ delta, for finite ε ≥ 0 and 0 < delta < 1; 0 if none is found.
 
     >>> largest_mu(1.0, 0.1269) < 1.0 < largest_mu(1.0, 0.127)
     True
@@ -36,8 +34,6 @@ def largest_mu(epsilon: float, delta: float) -> float:
     low, high = 0.0, 1.0
     while gaussian_delta(epsilon, high) <= delta:
         low, high = high, 2.0 * high
-        if math.isinf(high):
-            return low
     while low < (middle := low + (high - low) / 2.0) < high:
         low, high = (middle, high) if gaussian_delta(epsilon, middle) <= delta else (low, middle)
     return low

@@ -251,7 +251,7 @@ class CertifiedEstimator(BaseEstimator):
 
     def _check(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
         # scikit-learn's own message would show the rows.
-        if any(np.iscomplexobj(value) for value in (X, y)):
+        if any(np.iscomplexobj(np.asarray(value)) for value in (X, y)):
             raise ValueError("Complex data not supported: X and y must hold real numbers")
         return self._validate(X, y, reset=reset)
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
+from certified.numerics.rounding import MAGNITUDE_LIMIT
 from certified.objective import Objective
 from certified.solvers.factor import Factor, factorise
 
@@ -23,6 +24,8 @@ EXACT_HESSIAN_WORK = 3e8
 """Up to this many multiplications per output the Hessian itself preconditions, renewed at every step."""
 WORN_OUT = 40
 """Conjugate-gradient products in one step after which the sampled preconditioner is renewed."""
+MAX_TRIALS = 60
+"""Lengths tried along one step."""
 STALLED_STEPS = 3
 """Steps at the floor without halving the residual after which the floor counts as reached."""
 
@@ -81,6 +84,8 @@ def solve(
             if products > WORN_OUT:
                 factor = None
         move = _line_search(objective, weights, value, gradient, step)
+        if move is None:
+            break
         iteration += 1
         passes += products + move.passes
         weights, value, gradient, curvature = move.weights, move.value, move.gradient, move.curvature
@@ -152,21 +157,27 @@ def _conjugate_gradient(
     return (step if step.any() else factor.solve(-gradient)), products
 
 
-def _line_search(objective: Objective, weights: Array, value: float, gradient: Array, step: Array) -> _Move:
-    """Find a length with sufficient decrease (Armijo) and a clearly smaller slope (strong Wolfe)."""
+def _line_search(objective: Objective, weights: Array, value: float, gradient: Array, step: Array) -> _Move | None:
+    """Find a length with sufficient decrease (Armijo) and a clearly smaller slope (strong Wolfe).
+
+    Returns the last trial if none qualifies, and None if none could be represented at all.
+    """
     slope = float(np.sum(gradient * step))
     low, high, length = 0.0, np.inf, 1.0
-    for passes in range(1, 61):  # noqa: B007 - the number of passes is part of the answer
+    move = None
+    for passes in range(1, MAX_TRIALS + 1):
         candidate = weights + length * step
-        new_value, new_gradient, curvature = objective.value_and_gradient(candidate)
-        new_slope = float(np.sum(new_gradient * step))
-        # Armijo's sufficient decrease, up to what float64 resolves of the value.
-        grown = not new_value <= value + 1e-4 * length * slope + 1e-12 * abs(value)
-        if not np.isfinite(new_slope) or grown or new_slope > 0.9 * abs(slope):
-            high = length
-        elif new_slope < 0.9 * slope:
-            low = length
+        if np.all(np.abs(candidate) <= MAGNITUDE_LIMIT):
+            new_value, new_gradient, curvature = objective.value_and_gradient(candidate)
+            move = _Move(candidate, new_value, new_gradient, curvature, abs(slope) * length, passes)
+            new_slope = float(np.sum(new_gradient * step))
+            # Armijo's sufficient decrease, up to what float64 resolves of the value.
+            grown = not new_value <= value + 1e-4 * length * slope + 1e-12 * abs(value)
+            too_far = grown or not new_slope <= 0.9 * abs(slope)
+            if not too_far and new_slope >= 0.9 * slope:
+                break
         else:
-            break
+            too_far = True
+        low, high = (low, length) if too_far else (length, high)
         length = 2.0 * length if np.isinf(high) else 0.5 * (low + high)
-    return _Move(candidate, new_value, new_gradient, curvature, abs(slope) * length, passes)
+    return move

@@ -17,7 +17,7 @@ from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
 from tests.oracle import Problem, hessians, is_positive_definite
-from tests.strategies import objective_of, points, powers_of_ten, problems, problems_and_points, without
+from tests.strategies import objective_of, points, powers_of_ten, problems_and_points, without
 
 Array = npt.NDArray[np.float64]
 BITS = 1024

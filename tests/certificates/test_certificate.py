@@ -190,3 +190,18 @@ def test_files(tmp_path: Path) -> None:
 def test_a_certificate_cannot_be_changed_in_place() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         CERTIFICATE.epsilon = 2.0  # type: ignore[misc]
+
+
+def test_the_guarantee_in_words() -> None:
+    text = str(CERTIFICATE)
+    assert "2 rows out, 0 in, 10 remain" in text and "(1, 1e-06) for 2 release(s)" in text
+    assert "1e-09 from exact retraining (T2)" in text and "σ = 1e-08" in text
+
+
+def test_the_public_statement_holds_nothing_measured_and_nothing_of_the_rows() -> None:
+    statement = CERTIFICATE.statement()
+    assert statement.items() <= CERTIFICATE.to_dict().items()
+    assert {"epsilon", "delta", "noise_std", "reference", "threat_model", "assumptions"} <= set(statement)
+    measured = {"mu", "mu_before", "distance_bound", "gradient_residual", "rounding_error", "curvature"}
+    private = {"row_norm_bound", "rows_commitment", "salt", "weights_commitment", "digest"}
+    assert not (measured | private) & set(statement)

@@ -434,8 +434,9 @@ def test_the_report_names_what_failed() -> None:
     assert {c["passed"] for c in values["checks"]} == {True, False, None}
 
 
-def test_a_malformed_certificate_is_examined_no_further() -> None:
-    report = make_case().with_certificate(epsilon="1").verify()
+@pytest.mark.parametrize("changes", [{"epsilon": "1"}, {"classes": [0, 1]}, {"n_features": 3.0}, {"noise": None}])
+def test_a_malformed_certificate_is_examined_no_further(changes: dict[str, Any]) -> None:
+    report = make_case().with_certificate(**changes).verify()
     assert [check.name for check in report.checks] == ["record"]
     assert not report
 

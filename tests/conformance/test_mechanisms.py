@@ -97,9 +97,7 @@ def test_initial_bound_holds_and_meets_the_target(mechanism: Mechanism, problem:
 
 @every_mechanism
 @given(problems(), st.data(), TARGETS)
-def test_bound_holds_after_removal(
-    mechanism: Mechanism, problem: Problem, data: st.DataObject, target: float
-) -> None:
+def test_bound_holds_after_removal(mechanism: Mechanism, problem: Problem, data: st.DataObject, target: float) -> None:
     """On any problem, for any rows, at any target; a refusal leaves the state as it was, and so does success."""
     objective = objective_of(problem)
     start = attempt(lambda: mechanism.initialise(objective, np.inf))

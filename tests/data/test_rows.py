@@ -19,9 +19,7 @@ FIELDS = ("features", "targets", "weights", "norms")
 
 def make(n: int = 11, d: int = 3, outputs: int = 2, seed: int = 0, slots: int | None = None) -> Rows:
     rng = np.random.default_rng(seed)
-    return Rows.from_arrays(
-        rng.normal(size=(n, d)), rng.normal(size=(n, outputs)), rng.uniform(1, 2, n), slots
-    )
+    return Rows.from_arrays(rng.normal(size=(n, d)), rng.normal(size=(n, outputs)), rng.uniform(1, 2, n), slots)
 
 
 def flat(rows: Rows, field: str) -> Array:
@@ -53,7 +51,8 @@ def test_layout(n: int) -> None:
 
 def test_everything_is_float64() -> None:
     rows = make()
-    for derived in (rows, rows.take(at(1)), rows.without(at(1)), rows.place(rows.take(at(1)), at(2)), rows.enlarged(99)):
+    taken = rows.take(at(1))
+    for derived in (rows, taken, rows.without(at(1)), rows.place(taken, at(2)), rows.enlarged(99)):
         assert {getattr(derived, field).dtype for field in FIELDS} == {jnp.dtype("float64")}
     assert not jax.config.jax_enable_x64
 

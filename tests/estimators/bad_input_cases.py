@@ -108,7 +108,9 @@ LOGISTIC: dict[str, Case] = {
     "norm_bound below a row's norm": Case(_refit(norm_bound=0.5), ValueError, "norm_bound.*scale the rows"),
     "random_state=-1": Case(_refit(random_state=-1), ValueError, "random_state"),
     "random_state='seed'": Case(_refit(random_state="seed"), TypeError, "random_state must be None .* or an integer"),
-    "assumptions='one text'": Case(_refit(assumptions="scaled"), TypeError, "assumptions must be a sequence of strings"),
+    "assumptions='one text'": Case(
+        _refit(assumptions="scaled"), TypeError, "assumptions must be a sequence of strings"
+    ),
     # Features
     "fit: X holds NaN": Case(_fit(X=_with(X, np.nan)), ValueError, "Input X contains NaN"),
     "fit: X holds infinity": Case(_fit(X=_with(X, np.inf)), ValueError, "Input X contains infinity"),

@@ -85,6 +85,17 @@ def test_a_corrected_row_is_the_new_row(kind: Callable[..., Model], y: npt.NDArr
     assert model.ids_.tolist() == list(range(40))
 
 
+@both
+def test_a_correction_without_weights_keeps_them(kind: Callable[..., Model], y: npt.NDArray[Any]) -> None:
+    weights = np.where(np.arange(40) < 20, 3.0, 0.5)
+    features = FEATURES.copy()
+    features[[4, 30]] += 1.0
+    model = kind().fit(FEATURES, y, sample_weight=weights)
+    retrained = kind().fit(features, y, sample_weight=weights)
+    model.correct([30, 4], features[[30, 4]], y[[30, 4]])
+    assert apart(model, retrained) <= bounds(model, retrained)
+
+
 def test_subjects_stay_through_corrections() -> None:
     model = CertifiedRidge().fit(FEATURES, TARGETS, subjects=np.arange(40) % 4)
     model.correct([2], [[1.0, 1.0]], [0.0])

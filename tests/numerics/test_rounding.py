@@ -37,7 +37,7 @@ def test_unit_roundoff_is_half_the_spacing_at_one() -> None:
 
 
 def test_magnitude_limit_leaves_room() -> None:
-    """No product of four admissible numbers overflows, and underflow amplified by three of them stays below its allowance."""
+    """No product of four admissible numbers overflows; underflow amplified by three of them stays in its allowance."""
     limit = Fraction(MAGNITUDE_LIMIT)
     assert 2 * limit**4 < Fraction(float(np.finfo(np.float64).max))
     smallest = Fraction(1, 2**1022)

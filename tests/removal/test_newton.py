@@ -145,7 +145,8 @@ def test_a_large_change_forms_the_hessian_anew() -> None:
     objective = data(LOGISTIC)
     start, _ = initialise(objective, TARGET)
     rng = np.random.default_rng(2)
-    newcomers = Rows.from_arrays(5.0 * rng.normal(size=(50, 4)), rng.choice([-1.0, 1.0], size=(50, 1)), np.full(50, 1e6))
+    targets = rng.choice([-1.0, 1.0], size=(50, 1))
+    newcomers = Rows.from_arrays(5.0 * rng.normal(size=(50, 4)), targets, np.full(50, 1e6))
     after = replace(objective, rows=objective.rows.place(newcomers, np.arange(50)))
     state, info = update(start, after, 1e-6, removed=objective.rows.take(np.arange(50)), added=newcomers)
     assert info.relinearised

@@ -63,9 +63,7 @@ def test_meets_the_tolerance_from_any_start(problem: Problem, data: st.DataObjec
 
 @pytest.mark.parametrize("loss", [LOGISTIC, SQUARED], ids=lambda loss: loss.name)
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_conjugate_gradients_agree_with_exact_steps(
-    loss: Loss, outputs: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_conjugate_gradients_agree_with_exact_steps(loss: Loss, outputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     objective = blobs(loss, outputs=outputs)
     direct = solve(objective)
     monkeypatch.setattr(newton, "EXACT_HESSIAN_WORK", 0.0)
