@@ -133,7 +133,7 @@ def _hessian(fit_intercept: bool, features: jax.Array, curvature: jax.Array) -> 
     def add_block(total: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         x, a = block
         if fit_intercept:
-            x = jnp.concatenate([x, jnp.ones_like(x[:, :1])], axis=1)
+            x = jnp.concatenate([x, jnp.ones((x.shape[0], 1))], axis=1)
         return total + (x * a[:, None]).T @ x, None
 
     p = features.shape[2] + fit_intercept

@@ -58,4 +58,5 @@ def exact_gradient(objective: Objective, weights: Array) -> Enclosure:
             squared += (total[j, k] - arb(float(value[j, k]))) ** 2
         if not squared.is_finite():
             return Enclosure(np.zeros(weights.shape), math.inf)
-        return Enclosure(value, upper(squared.sqrt()))
+        # The root of a ball that touches zero is undefined; that of its upper end is not.
+        return Enclosure(value, math.nextafter(math.sqrt(max(0.0, upper(squared))), math.inf))

@@ -66,6 +66,8 @@ def issue(
     Raises:
         ValueError: the distance exceeds what the budget permits.
     """
+    if objective.linear is not None:
+        raise ValueError("objective has a linear term, which no certificate of this schema states: leave it out")
     after = before.spend(bound.value)
     claims = {*_DISTANCE_CLAIMS[bound.claim], *CLAIMS, *_LOSS_CLAIMS[objective.loss.name]}
     if objective.fit_intercept and bound.claim in ("T2", "T2w"):

@@ -63,6 +63,10 @@ def fit(
     norm_bound: Annotated[
         float | None, typer.Option(help="Refuse rows longer than this.", show_default="any length")
     ] = None,
+    assumption: Annotated[
+        list[str] | None,
+        typer.Option(help="A sentence to add to every certificate, such as where a scaler was fitted; repeatable."),
+    ] = None,
     certificate: modelfile.CertificateOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model.")] = False,
     as_json: JsonOption = False,
@@ -95,6 +99,7 @@ def fit(
             l2_scaling=l2_scaling.value,
             max_releases=max_releases,
             norm_bound=norm_bound,
+            assumptions=tuple(assumption or ()),
         )
         with timed() as clock:
             estimator.fit(rows.X, rows.y, sample_weight=rows.sample_weight, ids=rows.ids, subjects=rows.subjects)

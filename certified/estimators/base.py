@@ -171,7 +171,7 @@ class CertifiedEstimator(BaseEstimator):
         saved = persistence.read(path)
         if saved.estimator != cls.__name__:
             raise persistence.ModelFormatError(f"{path} holds a {saved.estimator}: load it with that class")
-        model = cls(**saved.params)
+        model = cls(**{**saved.params, "assumptions": tuple(saved.params["assumptions"])})
         session = saved.restore(model._recipe())
         if session is not None:
             model._session = session

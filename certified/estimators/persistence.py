@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from certified.bounds.curvature import linearise
-from certified.bounds.distance import assess
+from certified.bounds.distance import DistanceBound, assess
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests
 from certified.data.index import RowIndex
@@ -146,7 +146,7 @@ def _restore(recipe: Recipe, secret: dict[str, Any], released: Array) -> Session
     features, c, weights = secret["features"], secret["sample_weights"], secret["weights"]
     rows = Rows.from_arrays(features, recipe.encoding.targets(labels, certificate.classes), c)
     objective = Objective(recipe.loss, rows, secret["alpha"], recipe.fit_intercept)
-    bound, gradient = assess(objective, weights)
+    _, gradient = assess(objective, weights)
     linearisation = linearise(objective, weights)
     salt = bytes.fromhex(secret["salt"])
     index = RowIndex(secret["next_id"])
@@ -156,8 +156,15 @@ def _restore(recipe: Recipe, secret: dict[str, Any], released: Array) -> Session
     register = Register.empty(0).changed(slots[:0], slots, labels, c, row_digests(salt, features, labels, c))
     budget = ReleaseBudget(**secret["budget"])
     session = Session(recipe, index, register, salt, budget, tuple(secret["remarks"]))
-    # The certified bound of the state is the one on record: it was proved for these weights and rows.
-    bound = replace(bound, value=certificate.distance_bound, claim=certificate.distance_claim)
+    # The bound of the state is the one on record: it was proved for these weights and rows.
+    bound = DistanceBound(
+        value=certificate.distance_bound,
+        claim=certificate.distance_claim,
+        gradient_residual=certificate.gradient_residual,
+        rounding_error=certificate.rounding_error,
+        curvature=certificate.curvature,
+        passes=0,
+    )
     session.state = RemovalState(objective, weights, gradient.value, linearisation, bound)
     session.classes, session.info = certificate.classes, UpdateInfo(0, 0, relinearised=True)
     session.nonce, session.released = bytes.fromhex(secret["nonce"]), released

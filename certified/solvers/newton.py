@@ -64,7 +64,7 @@ def solve(
 
     The point with the smallest residual is returned; `Solution.converged` says whether it met the tolerance.
     """
-    weights = np.zeros(objective.shape) if start is None else start
+    weights = np.zeros(objective.shape) if start is None else start.copy()
     value, gradient, curvature = objective.value_and_gradient(weights)
     best = Solution(weights, float(np.linalg.norm(gradient)), 0, 1, False)
     passes, stalled, previous = 1, 0, best.residual

@@ -229,12 +229,12 @@ def test_no_altered_degenerate_certificate_is_confirmed(subject: str, changes: d
     assert not make_case(**GENUINE[subject]).with_certificate(**changes).verify()
 
 
-def test_an_exhausted_budget_is_not_stretched() -> None:
+@pytest.mark.parametrize(("spent", "failures"), [(0.23, {"target"}), (0.3, {"target", "privacy"})])
+def test_an_exhausted_budget_is_not_stretched(spent: float, failures: set[str]) -> None:
+    """(ε, δ) = (1, 1e-6) permits μ = 0.2367 in all."""
     case = make_case()
-    c = case.certificate
-    spent = restated(case.with_certificate(mu_before=0.23), distance_bound=c.distance_bound)
-    report = spent.verify()
-    assert "target" in {check.name for check in report.failures}
+    stretched = restated(case.with_certificate(mu_before=spent), distance_bound=case.certificate.distance_bound)
+    assert {check.name for check in stretched.verify().failures} == failures
 
 
 # --- Forged certificates: every field fits every other, but the claim is false ----------------------------------

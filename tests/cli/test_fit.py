@@ -47,7 +47,16 @@ def test_options_reach_the_estimator(frame: pd.DataFrame, tmp_path: Path) -> Non
     options = (
         *("--task", "regress", "--target", "cost", "--weight", "count", "--C", "2.5", "--epsilon", "0.5"),
         *("--delta", "1e-7", "--noise-std", "0.01", "--no-intercept", "--l2-scaling", "per_sample"),
-        *("--max-releases", "7", "--norm-bound", "50", "--certificate", tmp_path / "mine.json"),
+        *(
+            "--max-releases",
+            "7",
+            "--norm-bound",
+            "50",
+            "--assumption",
+            "rows are public",
+            "--certificate",
+            tmp_path / "mine.json",
+        ),
     )
     assert run("fit", table, "--model", path, *options).status == 0
     model = modelfile.load(path)
@@ -55,8 +64,10 @@ def test_options_reach_the_estimator(frame: pd.DataFrame, tmp_path: Path) -> Non
     assert model.get_params() == {
         "C": 2.5, "epsilon": 0.5, "delta": 1e-7, "noise_std": 0.01, "fit_intercept": False,
         "l2_scaling": "per_sample", "max_releases": 7, "norm_bound": 50.0, "random_state": None,
+        "assumptions": ("rows are public",),
     }  # fmt: skip
     certificate = Certificate.load(tmp_path / "mine.json")
+    assert "rows are public" in certificate.assumptions
     assert certificate.alpha == pytest.approx(frame["count"].sum() / 2.5)
     direct = CertifiedRidge(**model.get_params())
     direct.fit(frame[list(FEATURES)], frame["cost"], sample_weight=frame["count"])
@@ -67,9 +78,12 @@ def test_options_reach_the_estimator(frame: pd.DataFrame, tmp_path: Path) -> Non
 def test_defaults_are_those_of_the_estimators(estimator: type) -> None:
     defaults = {name: parameter.default for name, parameter in inspect.signature(fit).parameters.items()}
     expected = estimator().get_params()
-    assert {"C": defaults["strength"], "fit_intercept": not defaults["no_intercept"], "random_state": None} == {
-        name: expected.pop(name) for name in ("C", "fit_intercept", "random_state")
-    }
+    assert {
+        "C": defaults["strength"],
+        "fit_intercept": not defaults["no_intercept"],
+        "random_state": None,
+        "assumptions": (),
+    } == {name: expected.pop(name) for name in ("C", "fit_intercept", "random_state", "assumptions")}
     assert {name: defaults[name] for name in expected} == expected
 
 

@@ -115,13 +115,3 @@ def test_unknown_estimators_are_refused(tmp_path: Path) -> None:
     Other().fit(X, X[:, 0]).save(tmp_path / "other.model")
     with pytest.raises(ValueError, match="an estimator 'Other' that this version does not know"):
         modelfile.load(tmp_path / "other.model")
-
-
-def test_released_weights_come_from_the_public_file(model: Path) -> None:
-    released = modelfile.released_weights(model)
-    assert released.shape == (4, 1)
-    secret_path(model).unlink()
-    assert np.array_equal(modelfile.released_weights(model), released)
-    model.write_bytes(b"damaged")
-    with pytest.raises(ValueError, match="is not an intact model file"):
-        modelfile.released_weights(model)

@@ -116,13 +116,13 @@ LOGISTIC: dict[str, Case] = {
     "fit: X holds infinity": Case(_fit(X=_with(X, np.inf)), ValueError, "Input X contains infinity"),
     "fit: X holds 1e61": Case(_fit(X=_with(X, 1e61)), ValueError, "X holds values beyond .*scale the features"),
     "fit: X holds 1e50": Case(_fit(X=_with(X, 1e50)), TargetNotReachedError, "scale the features"),
-    "fit: X is one row": Case(_fit(X=X[0]), ValueError, "Expected 2D array.*[Rr]eshape"),
+    "fit: X is one row": Case(_fit(X=X[1]), ValueError, "2D array.*[Rr]eshape"),
     "fit: X has three dimensions": Case(_fit(X=X[None]), ValueError, "dim 3"),
     "fit: X is empty": Case(_fit(X=X[:0], y=Y[:0]), ValueError, "0 sample"),
     "fit: X has no columns": Case(_fit(X=X[:, :0]), ValueError, "0 feature"),
     "fit: X is sparse": Case(_fit(X=scipy.sparse.csr_matrix(X)), TypeError, "[Ss]parse.*dense"),
     "fit: X is complex": Case(_fit(X=X + 1j), ValueError, "[Cc]omplex data not supported"),
-    "fit: X holds words": Case(_fit(X=[["p", "q"]] * 12), ValueError, "could not convert string to float"),
+    "fit: X holds words": Case(_fit(X=[["p", "q"]] * 12), ValueError, "X must hold numbers|string to float"),
     # Labels
     "fit: y is missing": Case(_fit(y=None), ValueError, "y.*None"),
     "fit: y is too short": Case(_fit(y=Y[:5]), ValueError, r"inconsistent numbers of samples: \[12, 5\]"),
@@ -167,6 +167,7 @@ LOGISTIC: dict[str, Case] = {
     "remove: label None": Case(lambda m: m.remove(labels=[None]), UnknownIdError, "labels.*None"),
     # Addition
     "add: too many columns": Case(lambda m: m.add([[1.0, 2.0, 3.0]], ["a"]), ValueError, "3 features.*expecting 2"),
+    "add: X is one row": Case(lambda m: m.add(X[1], ["a"]), ValueError, "2D array.*[Rr]eshape"),
     "add: X holds NaN": Case(lambda m: m.add([[np.nan, 1.0]], ["a"]), ValueError, "Input X contains NaN"),
     "add: X holds 1e50": Case(lambda m: m.add([[1e50, 1.0]], ["a"]), TargetNotReachedError, "scale the features"),
     "add: X beyond norm_bound": Case(_strict_add, ValueError, "norm_bound.*scale the rows"),
@@ -196,7 +197,7 @@ RIDGE: dict[str, Case] = {
     "fit: y holds NaN": Case(_fit(y=_with(TARGETS, np.nan)), ValueError, "Input y contains NaN"),
     "fit: y holds infinity": Case(_fit(y=_with(TARGETS, np.inf)), ValueError, "Input y contains infinity"),
     "fit: y holds 1e61": Case(_fit(y=_with(TARGETS, 1e61)), ValueError, "y holds values beyond .*rescale"),
-    "fit: y holds words": Case(_fit(y=Y), ValueError, "could not convert string to float"),
+    "fit: y holds words": Case(_fit(y=Y), ValueError, "must hold numbers.* y |string to float"),
     "fit: y is too short": Case(_fit(y=TARGETS[:5]), ValueError, r"inconsistent numbers of samples: \[12, 5\]"),
     "fit: two targets and too few ids": Case(
         _fit(y=np.stack([TARGETS, TARGETS], axis=1), ids=[1]), ValueError, "ids has 1 entries for 12 rows"

@@ -141,6 +141,10 @@ def test_a_rejected_row_is_not_repeated_in_the_error() -> None:
         with pytest.raises(ValueError, match=r"[Cc]omplex") as caught:
             CertifiedRidge().fit(X, y)
         assert not told(str(caught.value), np.concatenate([FEATURES.ravel(), TARGETS]))
+    for X, y in ((FEATURES[1], TARGETS[:1]), ([["1,23456789", "2"]], [0.0]), ([[1.0, 2.0]], ["1,23456789"])):
+        with pytest.raises(ValueError, match=r"X|y") as caught:
+            CertifiedRidge().fit(X, y)
+        assert not told(str(caught.value).replace(",", "."), np.array([*FEATURES[1], 1.23456789]))
 
 
 def test_a_perturbation_and_a_solution_are_not_shown() -> None:

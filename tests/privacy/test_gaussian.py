@@ -61,9 +61,7 @@ def check_against_oracle(count: int, seed: int) -> None:
     parameters = random_parameters(count, seed)
     assert len(parameters) >= 0.95 * count
     for epsilon, sensitivity, noise_std in parameters:
-        assert_is_rounded_up(
-            gaussian_delta(epsilon, sensitivity, noise_std), oracle(epsilon, sensitivity, noise_std)
-        )
+        assert_is_rounded_up(gaussian_delta(epsilon, sensitivity, noise_std), oracle(epsilon, sensitivity, noise_std))
 
 
 def test_delta_is_the_oracle_rounded_up() -> None:
@@ -90,9 +88,7 @@ def test_delta_is_the_oracle_rounded_up_many_times() -> None:
         (5e-324, 1.0, 3.0, 500),
     ],
 )
-def test_delta_at_extreme_parameters(
-    epsilon: float, sensitivity: float, noise_std: float, digits: int
-) -> None:
+def test_delta_at_extreme_parameters(epsilon: float, sensitivity: float, noise_std: float, digits: int) -> None:
     truth = oracle(epsilon, sensitivity, noise_std, digits)
     assert_is_rounded_up(gaussian_delta(epsilon, sensitivity, noise_std), truth)
 
@@ -131,9 +127,7 @@ def test_delta_at_large_epsilon(mu: float, near: float) -> None:
 
 def test_delta_agrees_with_scipy() -> None:
     epsilon, mu = np.meshgrid(np.linspace(0.0, 8.0, 60), np.geomspace(0.3, 8.0, 60))
-    expected = stats.norm.cdf(mu / 2 - epsilon / mu) - np.exp(
-        epsilon + stats.norm.logcdf(-mu / 2 - epsilon / mu)
-    )
+    expected = stats.norm.cdf(mu / 2 - epsilon / mu) - np.exp(epsilon + stats.norm.logcdf(-mu / 2 - epsilon / mu))
     actual = np.vectorize(gaussian_delta)(epsilon, mu, 1.0)
     np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-15)
 

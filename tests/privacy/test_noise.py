@@ -70,9 +70,7 @@ def tail(x: mpmath.mpf) -> mpmath.mpf:
 def nearest_float(value: mpmath.mpf) -> float:
     mantissa, exponent = mpmath.frexp(value)
     scale = 2000
-    return float(
-        Fraction(int(mpmath.floor(mantissa * mpmath.mpf(2) ** scale))) * Fraction(2) ** (exponent - scale)
-    )
+    return float(Fraction(int(mpmath.floor(mantissa * mpmath.mpf(2) ** scale))) * Fraction(2) ** (exponent - scale))
 
 
 CENTERS_AND_SCALES = [
@@ -204,9 +202,7 @@ def test_shape_is_kept_and_the_center_is_left_alone(shape: tuple[int, ...]) -> N
 def test_coordinates_are_read_in_order_whatever_the_memory_layout() -> None:
     center = np.arange(6, dtype=np.float64).reshape(2, 3)
     expected = release_gaussian(center, 0.5, Entropy(seed=b"order"))
-    np.testing.assert_array_equal(
-        release_gaussian(np.asfortranarray(center), 0.5, Entropy(seed=b"order")), expected
-    )
+    np.testing.assert_array_equal(release_gaussian(np.asfortranarray(center), 0.5, Entropy(seed=b"order")), expected)
     alone = sample(0.0, 0.5, Entropy(seed=b"order"))
     assert expected[0, 0] == alone
 
@@ -244,9 +240,7 @@ BAD_ARGUMENTS: list[tuple[object, object, type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("center", "noise_std", "error", "message"), BAD_ARGUMENTS)
-def test_bad_arguments_are_named(
-    center: object, noise_std: object, error: type[Exception], message: str
-) -> None:
+def test_bad_arguments_are_named(center: object, noise_std: object, error: type[Exception], message: str) -> None:
     entropy = Entropy(seed=b"unused")
     with pytest.raises(error, match=message):
         release_gaussian(center, noise_std, entropy)  # type: ignore[arg-type]
