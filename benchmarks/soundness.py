@@ -200,10 +200,12 @@ def _kind(index: int) -> tuple[str, str]:
 
 
 def _minimiser(problem: Problem, start: Array, precisions: tuple[int, ...]) -> Minimiser | None:
-    try:
-        return minimise(problem, start, precisions)
-    except NoMinimiserError:
-        return None
+    for point in (start, np.zeros_like(start)):
+        try:
+            return minimise(problem, point, precisions)
+        except NoMinimiserError:
+            continue
+    return None
 
 
 def _compare(index: int, quick: bool, bound: DistanceBound, weights: Array, minimiser: Minimiser | None) -> Outcome:

@@ -219,7 +219,7 @@ def _newton(column: Column, point: arb_mat, bits: int) -> arb_mat:
         decrement = (gradient.mid().transpose() * step)[0, 0].mid()
         length = column.step_length(point, step)
         point = (point - length * step).mid()
-        stalled = 0 if decrement < smallest else stalled + 1
+        stalled = 0 if decrement < smallest or length < 1 else stalled + 1
         smallest = min(smallest, decrement)
         if decrement <= arb(2) ** (-1.2 * bits) or stalled == STALLED_STEPS:
             break

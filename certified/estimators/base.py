@@ -250,10 +250,17 @@ class CertifiedEstimator(BaseEstimator):
         return NewRows(X, self._labels(y), weights)
 
     def _check(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
-        # scikit-learn's own message would show the rows.
+        # scikit-learn's own messages for these mistakes would show the rows.
         if any(np.iscomplexobj(np.asarray(value)) for value in (X, y)):
             raise ValueError("Complex data not supported: X and y must hold real numbers")
-        return self._validate(X, y, reset=reset)
+        if np.asarray(X).ndim == 1:
+            raise ValueError("Expected 2D array, got 1D array instead: X has one row per sample. Reshape your data")
+        try:
+            return self._validate(X, y, reset=reset)
+        except ValueError as error:
+            if "could not convert" in str(error):
+                raise ValueError("X must hold numbers, and so must the targets y of a regression") from None
+            raise
 
     def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
         raise NotImplementedError

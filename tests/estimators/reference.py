@@ -240,7 +240,7 @@ def snapshot(value: Any, depth: int = 0) -> Hashable:
     return type(value).__name__, tuple((name, snapshot(getattr(value, name), depth + 1)) for name in names)
 
 
-def told(text: str, values: Array) -> list[float]:
-    """The values whose leading nine digits stand in ``text``, wherever the decimal point is."""
+def told(text: str, values: Array, digits: int = 9) -> list[float]:
+    """The values whose leading ``digits`` stand in ``text``, wherever the decimal point is."""
     plain = text.replace(".", "")
-    return [v for v in np.ravel(values).tolist() if f"{abs(v):.16e}".replace(".", "")[:9] in plain]
+    return [v for v in np.ravel(values).tolist() if f"{abs(v):.16e}".replace(".", "")[:digits] in plain]
