@@ -273,7 +273,8 @@ def _bell(z: arb) -> arb:
 
 
 def _matrix(values: Array) -> arb_mat:
-    return arb_mat(*values.shape, [float(v) for v in values.ravel()])
+    rows, columns = values.shape
+    return arb_mat(rows, columns, [float(v) for v in values.ravel()])
 
 
 def _diagonal(values: Array) -> arb_mat:

@@ -98,7 +98,7 @@ def points(draw: st.DrawFn, shape: tuple[int, int]) -> Array:
 
 
 @st.composite
-def problems_and_points(draw: st.DrawFn, **options: object) -> tuple[Problem, Array]:
+def problems_and_points(draw: st.DrawFn, /, **options: object) -> tuple[Problem, Array]:
     """A problem with weights at which to evaluate it."""
     problem = draw(problems(**options))  # type: ignore[arg-type]
     return problem, draw(points(problem.shape))

@@ -146,7 +146,8 @@ def _blocked(values: Array, blocks: int, size: int) -> Array:
 
 @in_float64
 def _to_device(features: Array, targets: Array, weights: Array, norms: Array) -> Rows:
-    return Rows(*(jnp.asarray(a, dtype=jnp.float64) for a in (features, targets, weights, norms)))
+    # Copies, so that the device owns its buffers and can erase rows in place.
+    return Rows(*(jnp.array(a, dtype=jnp.float64, copy=True) for a in (features, targets, weights, norms)))
 
 
 @jax.jit

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from certified.numerics.rounding import UNIT_ROUNDOFF, gamma
+from certified.numerics.threads import blas_threads_for
 
 Array = npt.NDArray[np.float64]
 
@@ -42,7 +43,8 @@ def min_eigenvalue_bound(matrix: Array, error: float) -> float:
 
 def _factorises(matrix: Array) -> bool:
     try:
-        lower, _ = cho_factor(matrix, lower=True, check_finite=False)
+        with blas_threads_for(len(matrix)):
+            lower, _ = cho_factor(matrix, lower=True, check_finite=False)
     except LinAlgError:
         return False
     return bool(np.all(np.isfinite(np.diagonal(lower))))
@@ -51,7 +53,8 @@ def _factorises(matrix: Array) -> bool:
 def _estimate(matrix: Array) -> float:
     """Estimate λ_min by inverse iteration; a wrong estimate costs tightness, never soundness."""
     try:
-        factor = cho_factor(matrix, lower=True, check_finite=False)
+        with blas_threads_for(len(matrix)):
+            factor = cho_factor(matrix, lower=True, check_finite=False)
     except LinAlgError:
         return 0.0
     vector = np.random.default_rng(0).standard_normal(len(matrix))

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 
+from certified.numerics.threads import blas_threads_for
+
 Array = npt.NDArray[np.float64]
 
 
@@ -36,7 +38,8 @@ def _shifted_cholesky(hessian: Array) -> Array:
     shift = 0.0
     while True:
         try:
-            lower, _ = cho_factor(hessian + shift * np.eye(len(hessian)), lower=True, check_finite=False)
+            with blas_threads_for(len(hessian)):
+                lower, _ = cho_factor(hessian + shift * np.eye(len(hessian)), lower=True, check_finite=False)
             return np.asarray(lower)
         except np.linalg.LinAlgError:
             shift = 10.0 * shift if shift else 1e-15 * scale * len(hessian)

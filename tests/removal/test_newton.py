@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certified.bounds import certify_distance
+from certified.bounds.exact_gradient import exact_gradient
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
@@ -167,9 +168,12 @@ def test_the_ball_gradient_reaches_where_float64_cannot(monkeypatch: pytest.Monk
 
 
 def test_symmetric_rows_do_not_confuse_the_ball_gradient() -> None:
-    """Mirror images cancel exactly in one coordinate; an unreachable target is refused as such."""
+    """Mirror images cancel exactly in one coordinate, which leaves a ball around zero."""
     features = np.array([[1.0, 1.0], [1.0, -1.0]])
     objective = Objective(LOGISTIC, Rows.from_arrays(features, np.ones((2, 1)), np.ones(2)), 1.0)
+    gradient = exact_gradient(objective, np.array([[0.3], [0.0]]))
+    assert gradient.value[1, 0] == 0.0
+    assert gradient.error < 1e-15
     with pytest.raises(TargetNotReachedError):
         initialise(objective, 1e-40)
 
