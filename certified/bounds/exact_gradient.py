@@ -55,7 +55,8 @@ def exact_gradient(objective: Objective, weights: Array) -> Enclosure:
         value = np.array([[float(entry) for entry in row] for row in total.tolist()])
         squared = arb(0)
         for j, k in np.ndindex(*weights.shape):
-            squared += (total[j, k] - arb(float(value[j, k]))) ** 2
+            difference = total[j, k] - arb(float(value[j, k]))
+            squared += difference * difference  # a power of a ball that touches zero would be undefined
         if not squared.is_finite():
             return Enclosure(np.zeros(weights.shape), math.inf)
         # The root of a ball that touches zero is undefined; that of its upper end is not.

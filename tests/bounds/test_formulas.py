@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from certified.bounds.formulas import (
@@ -102,9 +102,9 @@ def test_intercept_curvature(alpha: float, total: float, moment: float) -> None:
         assert ((corner - root) * (big - root) - h * h).contains(0)
         assert root <= (corner + big) / 2
         assert 0 < root <= a
-    assume(max(alpha, total, moment) < 1e6 * min(alpha, total, moment))
-    matrix = np.array([[alpha + moment**2 / total, moment], [moment, total]])
-    assert intercept_curvature(alpha, total, moment) == pytest.approx(np.linalg.eigvalsh(matrix)[0], rel=1e-3)
+    if max(alpha, total, moment) < 1e6 * min(alpha, total, moment):
+        matrix = np.array([[alpha + moment**2 / total, moment], [moment, total]])
+        assert intercept_curvature(alpha, total, moment) == pytest.approx(np.linalg.eigvalsh(matrix)[0], rel=1e-3)
 
 
 @given(POSITIVE, POSITIVE, POSITIVE, st.floats(1.0, 10.0))
