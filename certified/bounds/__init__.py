@@ -1,6 +1,32 @@
-"""Certified bounds on the distance between given weights and the exact minimiser."""
+"""Bounds on the distance to exact retraining: certified from the data, and published ones from scalars.
 
-from certified.bounds.curvature import Linearisation as Linearisation
-from certified.bounds.curvature import linearise as linearise
-from certified.bounds.distance import DistanceBound as DistanceBound
-from certified.bounds.distance import certify_distance as certify_distance
+Names are loaded when first used, so that the scalar formulas are at hand without JAX.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from certified.bounds.curvature import Linearisation as Linearisation
+    from certified.bounds.curvature import linearise as linearise
+    from certified.bounds.distance import DistanceBound as DistanceBound
+    from certified.bounds.distance import certify_distance as certify_distance
+
+_HOMES = {
+    "DistanceBound": "certified.bounds.distance",
+    "Linearisation": "certified.bounds.curvature",
+    "certify_distance": "certified.bounds.distance",
+    "linearise": "certified.bounds.curvature",
+}
+
+__all__ = ["DistanceBound", "Linearisation", "certify_distance", "linearise"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
