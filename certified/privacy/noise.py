@@ -5,36 +5,24 @@ their support is bounded and the low bits of the sum depend on w. Here coordinat
 float64 nearest to the real number. Rounding is post-processing of the real mechanism, so its (ε, δ) curve
 (claim T3) holds for the released numbers exactly.
 
-N = √2·erfinv(2U − 1) for a real U uniform on (0, 1), whose binary digits are drawn as they are needed. The
-digits drawn so far put U, hence w + σN, into an interval; more are drawn until both of its ends round to one
-float64.
+N is exact: a real number whose binary digits are drawn as they are needed (``normal.py``). The digits drawn so far put
+w + σN into an interval; more are drawn until both of its ends round to one float64. All of it is integer arithmetic.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 
 import numpy as np
-from flint import arb
 from numpy.typing import NDArray
 
-from certified.numerics.balls import exact, working_precision
 from certified.privacy.gaussian import nonnegative
-
-BLOCK_BYTES = 12
-"""Bytes of U drawn at a time: one block leaves a rounding open with probability of the order 2⁻⁴⁰."""
-
-MAX_BITS = 43 * 8 * BLOCK_BYTES
-"""Digits of U after which the entropy is declared broken: uniform digits get there less often than 2⁻¹⁰⁰⁰."""
-
-GUARD_BITS = 32
-"""Working precision beyond the digits of U, so that the digits and not the arithmetic decide the width."""
+from certified.privacy.normal import STEP, Entropy, LazyNormal, standard_normals
 
 
 def release_gaussian(
-    center: NDArray[np.float64], noise_std: float, entropy: Callable[[int], bytes] = os.urandom
+    center: NDArray[np.float64], noise_std: float, entropy: Entropy = os.urandom
 ) -> NDArray[np.float64]:
     """Return RN(center + noise_std · N), N independent real standard normals, one per coordinate (claim T13).
 
@@ -45,13 +33,14 @@ def release_gaussian(
 
     >>> release_gaussian(np.zeros((2, 3)), noise_std=0.5).shape
     (2, 3)
-    >>> three_quarters = lambda size: b"\\xc0" + bytes(size - 1)
-    >>> release_gaussian(np.array([0.0, 1.0]), noise_std=1.0, entropy=three_quarters)
-    array([0.67448975, 1.67448975])
+    >>> shares = [release_gaussian(np.zeros(2), noise_std=1.0) for _ in range(2)]
+    >>> np.array_equal(*shares)
+    False
     """
     _check(center, noise_std)
-    sigma = exact(noise_std)
-    released = [_rounded_gaussian(exact(value), sigma, entropy) for value in center.ravel().tolist()]
+    normals = standard_normals(center.size, entropy)
+    pairs = zip(center.ravel().tolist(), normals, strict=True)
+    released = [_rounded(value, noise_std, normal, entropy) for value, normal in pairs]
     return np.array(released, dtype=np.float64).reshape(center.shape)
 
 
@@ -86,26 +75,36 @@ def _check(center: NDArray[np.float64], noise_std: float) -> None:
         raise ValueError(f"noise_std must be positive and finite, got {noise_std!r}; see gaussian_noise_std")
 
 
-def _rounded_gaussian(center: arb, sigma: arb, entropy: Callable[[int], bytes]) -> float:
-    digits, bits = 0, 0
-    while bits < MAX_BITS:
-        digits = digits << 8 * BLOCK_BYTES | int.from_bytes(_draw(entropy), "big")
-        bits += 8 * BLOCK_BYTES
-        with working_precision(bits + GUARD_BITS):
-            # U ∈ [digits, digits + 1]/2^bits, so 2U − 1 is within 2^−bits of (2·digits + 1)/2^bits − 1.
-            symmetric = arb((2 * digits + 1 - (1 << bits), -bits), (1, -bits))
-            real = center + sigma * (arb(2).sqrt() * symmetric.erfinv())
-            low, high = float(real.lower()), float(real.upper())
-        # An interval that touches U = 0 or U = 1 has no finite image yet.
-        if real.is_finite() and low == high:
+def _rounded(center: float, noise_std: float, normal: LazyNormal, entropy: Entropy) -> float:
+    """Return RN(center + noise_std · N), drawing digits of N until they decide it."""
+    base, base_bits = _dyadic(center)
+    scale, scale_bits = _dyadic(noise_std)
+    scale, scale_bits = scale * STEP[0], scale_bits + STEP[1].bit_length() - 1
+    if normal.negative:
+        scale = -scale
+    while True:
+        # |N| lies between units·STEP and (units + 1)·STEP over 2^bits.
+        units = (normal.whole << normal.bits) + normal.digits
+        bits = max(base_bits, scale_bits + normal.bits)
+        shift = bits - scale_bits - normal.bits
+        near = (base << bits - base_bits) + (scale * units << shift)
+        low, high = (_nearest(end, bits) for end in (near, near + (scale << shift)))
+        if low == high:
             if math.isinf(low):
                 raise OverflowError("a released coordinate exceeds float64; lower noise_std or rescale")
             return low + 0.0  # −0.0 becomes 0.0: the two are one number
-    raise RuntimeError(f"entropy left a rounding open after {MAX_BITS} bits; supply uniform bytes")
+        normal.extend(entropy)
 
 
-def _draw(entropy: Callable[[int], bytes]) -> bytes:
-    block = entropy(BLOCK_BYTES)
-    if not isinstance(block, bytes) or len(block) != BLOCK_BYTES:
-        raise ValueError(f"entropy must return the {BLOCK_BYTES} bytes it was asked for; use os.urandom")
-    return block
+def _dyadic(value: float) -> tuple[int, int]:
+    """Return integers (n, b) with value = n/2^b."""
+    numerator, denominator = value.as_integer_ratio()
+    return numerator, denominator.bit_length() - 1
+
+
+def _nearest(numerator: int, bits: int) -> float:
+    """Return the float64 nearest to numerator/2^bits: Python divides integers with correct rounding."""
+    try:
+        return numerator / (1 << bits)
+    except OverflowError:
+        return math.inf if numerator > 0 else -math.inf
