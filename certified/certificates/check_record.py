@@ -183,16 +183,16 @@ def _privacy(c: Certificate) -> Iterator[str]:
 
 
 def _target(c: Certificate) -> Iterator[str]:
-    """Budget policy: an equal share μ/√j of the whole for a whole number j of releases, or all that is left."""
+    """Budget policy: a share μ²/(j + 1) for a whole number j of planned releases, or half of the μ² that is left."""
     if c.distance_bound > c.distance_target:
         yield "distance_bound exceeds distance_target"
     mu = largest_mu(c.epsilon, c.delta)
     with ctx.workprec(256):
         target, total = (arb(c.distance_target) / arb(c.noise_std)) ** 2, arb(mu) ** 2
-        left = total - arb(c.mu_before) ** 2
-        if not target <= left * (1 + _TOLERANCE):
+        half = (total - arb(c.mu_before) ** 2) / 2
+        if not target <= half * (1 + _TOLERANCE):
             yield "distance_target is more than (ε, δ), noise_std and the earlier releases permit"
-        elif not abs(target - left) <= total * _TOLERANCE:
-            planned = float(total / target) if target > 0 else 0.0
-            if not abs(planned - round(planned)) <= max(1.0, planned) * _TOLERANCE or round(planned) < 1:
-                yield "distance_target is neither an equal share of what (ε, δ) permits nor all that is left"
+        elif not abs(target - half) <= total * _TOLERANCE:
+            shares = float(total / target) if target > 0 else 0.0
+            if not abs(shares - round(shares)) <= max(1.0, shares) * _TOLERANCE or round(shares) < 2:
+                yield "distance_target is neither an equal share of what (ε, δ) permits nor half of what is left"

@@ -59,7 +59,7 @@ def fit(
     l2_scaling: Annotated[
         Scaling, typer.Option(help="L2 strength 1/C (total), or the sum of the sample weights over C (per_sample).")
     ] = Scaling.total,
-    max_releases: Annotated[int, typer.Option(help="How many releases to plan for; in practice more fit.")] = 100,
+    max_releases: Annotated[int, typer.Option(help="How many releases to plan for; later ones must be closer.")] = 100,
     norm_bound: Annotated[
         float | None, typer.Option(help="Refuse rows longer than this.", show_default="any length")
     ] = None,

@@ -231,7 +231,7 @@ class CertifiedEstimator(BaseEstimator):
         if isinstance(self.noise_std, str):
             if self.noise_std != "auto":
                 raise ValueError(f"noise_std must be a positive number or 'auto'; got {self.noise_std!r}")
-            noise_std = gaussian_noise_std(epsilon, delta, AUTO_DISTANCE * float(releases) ** 0.5)
+            noise_std = gaussian_noise_std(epsilon, delta, AUTO_DISTANCE * float(releases + 1) ** 0.5)
         else:
             noise_std = _positive("noise_std", self.noise_std)
         return ReleaseBudget.create(epsilon, delta, noise_std, int(releases))

@@ -1,4 +1,7 @@
-"""The privacy filter over releases: how far from retraining the next release may be (claims T3, T4)."""
+"""The privacy filter over releases: how far from retraining the next release may be (claims T3, T4).
+
+The targets never end: planned releases get equal shares of μ², and whoever goes on gets half of what is left.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class ReleaseBudget:
     Attributes:
         epsilon, delta: the guarantee for all releases jointly.
         noise_std: σ of every release.
-        max_releases: releases planned for; each may use 1/√max_releases of μ, unspent parts stay available.
+        max_releases: releases planned for; each may use μ_total/√(max_releases + 1), and unspent parts stay available.
         mu_total: the largest μ with δ(ε; μ) ≤ delta, rounded down.
         mu_spent: upper bound on √Σμ_j² so far.
         releases: number of releases so far.
@@ -40,10 +43,10 @@ class ReleaseBudget:
 
     @property
     def target(self) -> float:
-        """The distance s that the next release may have, rounded down."""
-        share = lower(arb(self.mu_total) / arb(self.max_releases).sqrt())
-        mu = min(share, remaining_mu(self.mu_total, self.mu_spent))
-        return max(0.0, lower(arb(mu) * arb(self.noise_std)))
+        """The distance s that the next release may have, rounded down: an equal share of μ², or half of what is left."""
+        share = arb(self.mu_total) / arb(self.max_releases + 1).sqrt()
+        half = arb(remaining_mu(self.mu_total, self.mu_spent)) / arb(2).sqrt()
+        return max(0.0, min(lower(mu * arb(self.noise_std)) for mu in (share, half)))
 
     def spend(self, distance: float) -> ReleaseBudget:
         """Return the budget after a release at certified ``distance`` from retraining."""

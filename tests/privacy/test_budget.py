@@ -34,8 +34,8 @@ def test_a_fresh_budget_is_what_the_guarantee_permits(
     assert (budget.mu_spent, budget.releases) == (0.0, 0)
     assert gaussian_delta(epsilon, budget.target, noise_std) <= delta
     share = Fraction(budget.target) / Fraction(noise_std)
-    assert share**2 * max_releases <= Fraction(budget.mu_total) ** 2
-    assert math.isclose(float(share), budget.mu_total / math.sqrt(max_releases), rel_tol=1e-14)
+    assert share**2 * (max_releases + 1) <= Fraction(budget.mu_total) ** 2
+    assert math.isclose(float(share), budget.mu_total / math.sqrt(max_releases + 1), rel_tol=1e-14)
 
 
 @given(budget=budgets())
@@ -66,9 +66,19 @@ def test_as_many_releases_as_planned_may_each_be_at_the_target(max_releases: int
         assert math.isclose(budget.target, first, rel_tol=1e-9)
         budget = budget.spend(budget.target)
     assert budget.releases == max_releases
-    assert budget.target <= 1e-6 * first
     with pytest.raises(ValueError, match="release budget"):
-        budget.spend(first)
+        budget.spend(1.1 * first)
+
+
+def test_targets_never_end() -> None:
+    """Beyond the plan each release may use half of the μ² that is left."""
+    budget = ReleaseBudget.create(1.0, 1e-6, 1.0, 2)
+    first = budget.target
+    for release in range(30):
+        expected = first * 2.0 ** (-0.5 * max(0, release - 1))
+        assert math.isclose(budget.target, expected, rel_tol=1e-6)
+        budget = budget.spend(budget.target)
+    assert budget.mu_spent <= budget.mu_total
 
 
 def test_releases_that_cost_nothing_never_end() -> None:
