@@ -43,7 +43,7 @@ class ReleaseBudget:
 
     @property
     def target(self) -> float:
-        """The distance s that the next release may have, rounded down: an equal share of μ², or half of what is left."""
+        """The distance that the next release may have, rounded down: an equal share of μ², or half of what is left."""
         share = arb(self.mu_total) / arb(self.max_releases + 1).sqrt()
         half = arb(remaining_mu(self.mu_total, self.mu_spent)) / arb(2).sqrt()
         return max(0.0, min(lower(mu * arb(self.noise_std)) for mu in (share, half)))
