@@ -41,6 +41,7 @@ class DistanceBound:
         rounding_error: the part of the residual that is rounding error of its own evaluation.
         curvature: m ≤ λ_min(∇²F(W)) that was used.
         passes: data passes spent.
+        claims: all claims that it rests on, those of gradient and curvature included.
     """
 
     value: float
@@ -49,6 +50,7 @@ class DistanceBound:
     rounding_error: float
     curvature: float
     passes: int
+    claims: tuple[str, ...]
 
 
 def certify_distance(objective: Objective, weights: Array, linearisation: Linearisation | None = None) -> DistanceBound:
@@ -73,7 +75,7 @@ def assess(objective: Objective, weights: Array, gradient: Enclosure | None = No
     if objective.is_degenerate:
         # The reference is W* = 0 by definition, so the distance is that of W itself.
         value = norm_bound(weights) if weights.any() else 0.0
-        return DistanceBound(value, "T0", 0.0, 0.0, math.inf, 0), Enclosure(np.zeros(objective.shape), 0.0)
+        return DistanceBound(value, "T0", 0.0, 0.0, math.inf, 0, ("T0",)), Enclosure(np.zeros(objective.shape), 0.0)
     gradient = gradient or certified_gradient(objective, weights)
     curvature = structural_curvature(objective, weights)
     candidates = [(_local_bound(objective, gradient.norm, curvature), "T2")]
@@ -81,7 +83,8 @@ def assess(objective: Objective, weights: Array, gradient: Enclosure | None = No
         candidates.append((_strong_convexity_bound(gradient.norm, objective.alpha), "T1"))
     value, claim = min(candidates)
     passes = 1 + objective.fit_intercept
-    return DistanceBound(value, claim, gradient.norm, gradient.error, curvature, passes), gradient
+    claims = _claims(claim, gradient, "T2s" if objective.fit_intercept else "T1")
+    return DistanceBound(value, claim, gradient.norm, gradient.error, curvature, passes, claims), gradient
 
 
 def sharpen(
@@ -92,7 +95,8 @@ def sharpen(
     linearisation: Linearisation,
 ) -> DistanceBound:
     """Improve ``bound`` by the curvature of a linearisation and by a witness for the Newton step (T2w)."""
-    curvature = max(bound.curvature, _transported_curvature(objective, weights, linearisation))
+    structural = (bound.curvature, "T2s" if objective.fit_intercept else "T1")
+    curvature, source = max(structural, (_transported_curvature(objective, weights, linearisation), "T2f"))
     if not (curvature > 0.0 and math.isfinite(gradient.norm)):
         return bound
     first = _local_bound(objective, gradient.norm, curvature)
@@ -101,7 +105,14 @@ def sharpen(
     passes = bound.passes + products
     if bound.value <= value:
         return replace(bound, passes=passes)
-    return DistanceBound(value, claim, gradient.norm, gradient.error, curvature, passes)
+    claims = _claims(claim, gradient, source)
+    return DistanceBound(value, claim, gradient.norm, gradient.error, curvature, passes, claims)
+
+
+def _claims(claim: str, gradient: Enclosure, curvature: str) -> tuple[str, ...]:
+    """The claims behind a bound: its form, the gradient's error and, for the local forms, the curvature."""
+    forms = {"T1": ("T1",), "T2": ("T2", curvature), "T2w": ("T2", "T2w", curvature)}
+    return *forms[claim], gradient.claim
 
 
 def _transported_curvature(objective: Objective, weights: Array, linearisation: Linearisation) -> float:

@@ -58,6 +58,6 @@ def exact_gradient(objective: Objective, weights: Array) -> Enclosure:
             difference = total[j, k] - arb(float(value[j, k]))
             squared += difference * difference  # a power of a ball that touches zero would be undefined
         if not squared.is_finite():
-            return Enclosure(np.zeros(weights.shape), math.inf)
+            return Enclosure(np.zeros(weights.shape), math.inf, "T12b")
         # The root of a ball that touches zero is undefined; that of its upper end is not.
-        return Enclosure(value, math.nextafter(math.sqrt(max(0.0, upper(squared))), math.inf))
+        return Enclosure(value, math.nextafter(math.sqrt(max(0.0, upper(squared))), math.inf), "T12b")

@@ -28,10 +28,12 @@ class Enclosure:
     Attributes:
         value: the computed array.
         error: upper bound on ‖value − exact‖_F (‖·‖₂ for a symmetric matrix).
+        claim: what the error rests on.
     """
 
     value: Array
     error: float
+    claim: str = "T12"
 
     @property
     def norm(self) -> float:

@@ -16,8 +16,6 @@ from certified.certificates.statements import ASSUMPTIONS, CLAIMS, IDEALIZED_NOI
 
 DISTANCE_CLAIMS = {"T0": {"T0"}, "T1": {"T1"}, "T2": {"T2"}, "T2w": {"T2", "T2w"}}
 LOSS_CLAIMS = {"logistic": {"C-logistic", "T12e"}, "squared": {"C-squared"}}
-METHOD_CLAIMS = {"T2f", "T12b"}
-"""How curvature and gradient were found, where that matters; here they are checked by other means."""
 NOISES = ("rounded_gaussian", "idealized_gaussian")
 
 _EXACT = 8192
@@ -139,10 +137,14 @@ def _claims(c: Certificate) -> Iterator[str]:
     if c.claims != tuple(sorted(set(map(str, c.claims)))):
         yield "claims must be sorted, each named once"
     needed = {*CLAIMS, *DISTANCE_CLAIMS[c.distance_claim], *LOSS_CLAIMS.get(c.loss, ())}
-    if c.fit_intercept and c.distance_claim in ("T2", "T2w"):
-        needed.add("T2s")
+    permitted = needed | {"T12b", "T13"}
+    if c.distance_claim in ("T2", "T2w"):
+        curvature = {"T2f", "T2s" if c.fit_intercept else "T1"}
+        permitted |= curvature
+        if len(curvature & set(c.claims)) != 1:
+            yield f"claims must name one of {', '.join(sorted(curvature))} for the curvature"
     missing = sorted(needed - set(c.claims))
-    unfounded = sorted(set(map(str, c.claims)) - needed - METHOD_CLAIMS - {"T13"})
+    unfounded = sorted(set(map(str, c.claims)) - permitted)
     if missing:
         yield f"claims lacks {', '.join(missing)}"
     if unfounded:

@@ -19,7 +19,6 @@ from certified.version import __version__
 Array = npt.NDArray[np.float64]
 
 _LOSS_CLAIMS = {"logistic": ("C-logistic", "T12e"), "squared": ("C-squared",)}
-_DISTANCE_CLAIMS = {"T0": ("T0",), "T1": ("T1",), "T2": ("T2",), "T2w": ("T2", "T2w")}
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,7 @@ def issue(
     if objective.linear is not None:
         raise ValueError("objective has a linear term, which no certificate of this schema states: leave it out")
     after = before.spend(bound.value)
-    claims = {*_DISTANCE_CLAIMS[bound.claim], *CLAIMS, *_LOSS_CLAIMS[objective.loss.name]}
-    if objective.fit_intercept and bound.claim in ("T2", "T2w"):
-        claims.add("T2s")
+    claims = {*bound.claims, *CLAIMS, *_LOSS_CLAIMS[objective.loss.name]}
     assumptions = (*ASSUMPTIONS, *event.assumptions)
     if noise == "rounded_gaussian":
         claims.add("T13")

@@ -164,6 +164,7 @@ def _restore(recipe: Recipe, secret: dict[str, Any], released: Array) -> Session
         rounding_error=certificate.rounding_error,
         curvature=certificate.curvature,
         passes=0,
+        claims=certificate.claims,
     )
     session.state = RemovalState(objective, weights, gradient.value, linearisation, bound)
     session.classes, session.info = certificate.classes, UpdateInfo(0, 0, relinearised=True)

@@ -21,8 +21,8 @@ from certified.solvers.newton import solve
 
 Array = npt.NDArray[np.float64]
 
-MAX_STEPS = 6
-"""Newton steps with a fixed factor before the Hessian is formed anew."""
+MAX_STEPS = 20
+"""Newton steps with a fixed factor before the Hessian is formed anew, which costs as much as dozens of passes."""
 CONTRACTION = 0.3
 """A step that leaves more than this share of the residual does not contract well enough to repeat."""
 MAX_REFINEMENTS = 3
