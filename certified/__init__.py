@@ -8,14 +8,14 @@ from certified.version import __version__ as __version__
 if TYPE_CHECKING:
     from certified.certificates.certificate import Certificate as Certificate
     from certified.certificates.certificate import CertificateFormatError as CertificateFormatError
-    from certified.certificates.report import VerificationError as VerificationError
-    from certified.certificates.report import VerificationReport as VerificationReport
-    from certified.certificates.verify import verify as verify
     from certified.data.index import UnknownIdError as UnknownIdError
     from certified.estimators import CertifiedLogisticRegression as CertifiedLogisticRegression
     from certified.estimators import CertifiedRidge as CertifiedRidge
     from certified.estimators.persistence import ModelFormatError as ModelFormatError
     from certified.removal import TargetNotReachedError as TargetNotReachedError
+    from certified.verification.report import VerificationError as VerificationError
+    from certified.verification.report import VerificationReport as VerificationReport
+    from certified.verification.verify import verify as verify
 
 # Loaded on first use, so that the calculators and the command line start without JAX and scikit-learn.
 _HOMES = {
@@ -26,9 +26,9 @@ _HOMES = {
     "ModelFormatError": "certified.estimators.persistence",
     "TargetNotReachedError": "certified.removal",
     "UnknownIdError": "certified.data.index",
-    "VerificationError": "certified.certificates.report",
-    "VerificationReport": "certified.certificates.report",
-    "verify": "certified.certificates.verify",
+    "VerificationError": "certified.verification.report",
+    "VerificationReport": "certified.verification.report",
+    "verify": "certified.verification.verify",
 }
 
 __all__ = [*_HOMES, "__version__"]

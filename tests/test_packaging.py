@@ -27,7 +27,14 @@ def test_import_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["certified.certificates.verify", "certified.cli", "certified.numerics.balls", "certified.privacy"]
+    "module",
+    [
+        "certified.bounds.formulas",
+        "certified.cli",
+        "certified.numerics.balls",
+        "certified.privacy",
+        "certified.verification.verify",
+    ],
 )
 def test_calculators_and_verifier_start_without_jax(module: str) -> None:
     loaded = modules_after(f"import {module}")

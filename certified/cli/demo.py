@@ -15,8 +15,8 @@ from certified.cli.request import duration, guarantee
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from certified.certificates.report import VerificationReport
     from certified.cli.story import Story
+    from certified.verification.report import VerificationReport
 
 
 SKLEARN = ("scikit-learn", "scikit-learn, tol=1e-10")

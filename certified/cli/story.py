@@ -18,7 +18,6 @@ from certified.bounds.distance import assess, sharpen
 from certified.bounds.exact_gradient import exact_gradient
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import weights_commitment
-from certified.certificates.verify import VerificationReport, verify
 from certified.data.loaders import LoadedData, load_breast_cancer, load_digits, load_mnist_3_vs_8
 from certified.data.rows import Rows
 from certified.estimators import CertifiedLogisticRegression
@@ -27,6 +26,7 @@ from certified.losses import LOGISTIC
 from certified.objective import Objective
 from certified.privacy.gaussian import gaussian_delta
 from certified.solvers import solve
+from certified.verification.verify import VerificationReport, verify
 
 Array = npt.NDArray[np.float64]
 Say = Callable[[str], None]

@@ -25,7 +25,7 @@ from certified.cli.output import JsonOption, announcing, print_json, print_rich
 from certified.cli.request import timed
 
 if TYPE_CHECKING:
-    from certified.certificates.report import VerificationReport
+    from certified.verification.report import VerificationReport
 
 
 def verify(
@@ -78,9 +78,9 @@ def _examine(
     path: Path, data: Path, model: Path, columns: Columns, without_ids: str | None, say: Callable[[str], None]
 ) -> VerificationReport:
     from certified.certificates.certificate import Certificate, CertificateFormatError
-    from certified.certificates.report import Check, VerificationReport
-    from certified.certificates.verify import verify as recompute
     from certified.estimators.persistence import released_weights
+    from certified.verification.report import Check, VerificationReport
+    from certified.verification.verify import verify as recompute
 
     try:
         certificate = Certificate.load(path)

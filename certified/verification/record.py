@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from flint import arb, ctx
 
-from certified.certificates.arb_gaussian import gaussian_delta, largest_mu
-from certified.certificates.arb_objective import LOSSES, LossConstants
 from certified.certificates.certificate import Certificate
-from certified.certificates.report import Check
 from certified.certificates.statements import ASSUMPTIONS, CLAIMS, IDEALIZED_NOISE, REFERENCE, THREAT_MODEL
+from certified.verification.gaussian import gaussian_delta, largest_mu
+from certified.verification.objective import LOSSES, LossConstants
+from certified.verification.report import Check
 
 DISTANCE_CLAIMS = {"T0": {"T0"}, "T1": {"T1"}, "T2": {"T2"}, "T2w": {"T2", "T2w"}}
 LOSS_CLAIMS = {"logistic": {"C-logistic", "T12e"}, "squared": {"C-squared"}}

@@ -11,13 +11,13 @@ from flint import arb, ctx
 from hypothesis import given, settings
 
 from certified.bounds.distance import DistanceBound, certify_distance, max_extended_norm
-from certified.certificates.arb_distance import prove_distance
-from certified.certificates.arb_objective import LOSSES, PRECISION, ArbObjective, norm
 from certified.certificates.certificate import Certificate
-from certified.certificates.check_figures import check_figures
-from tests.certificates.cases import make_case
+from certified.verification.distance import prove_distance
+from certified.verification.figures import check_figures
+from certified.verification.objective import LOSSES, PRECISION, ArbObjective, norm
 from tests.oracle import NoMinimiserError, Problem, minimise
 from tests.strategies import objective_of, problems_and_points
+from tests.verification.cases import make_case
 
 Array = npt.NDArray[np.float64]
 

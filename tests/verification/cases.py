@@ -14,8 +14,6 @@ from certified.bounds.distance import certify_distance
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests, rows_commitment
 from certified.certificates.issue import Event, issue
-from certified.certificates.report import VerificationReport
-from certified.certificates.verify import verify
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED
 from certified.numerics.balls import exact, upper
@@ -24,6 +22,8 @@ from certified.privacy.budget import ReleaseBudget
 from certified.privacy.composition import compose_gaussian
 from certified.privacy.noise import idealized_gaussian, release_gaussian
 from certified.removal import initialise, update
+from certified.verification.report import VerificationReport
+from certified.verification.verify import verify
 
 Array = npt.NDArray[np.float64]
 

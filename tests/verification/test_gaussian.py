@@ -8,7 +8,7 @@ from flint import arb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certified.certificates.arb_gaussian import gaussian_delta, largest_mu
+from certified.verification.gaussian import gaussian_delta, largest_mu
 
 
 def _delta(epsilon: float, mu: float) -> mpmath.mpf:

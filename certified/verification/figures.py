@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from flint import arb, ctx
 
-from certified.certificates.arb_distance import local_distance, prove_distance
-from certified.certificates.arb_objective import PRECISION, ArbObjective, largest, norm
 from certified.certificates.certificate import Certificate
-from certified.certificates.report import Check
+from certified.verification.distance import local_distance, prove_distance
+from certified.verification.objective import PRECISION, ArbObjective, largest, norm
+from certified.verification.report import Check
 
 
 def check_figures(certificate: Certificate, objective: ArbObjective) -> Iterator[Check]:

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammainccinv, gammaincinv
 
-from certified.certificates.arb_objective import LOSSES, ArbObjective, Progress
 from certified.certificates.certificate import Certificate
-from certified.certificates.check_figures import check_figures
-from certified.certificates.check_record import check_form, check_record
 from certified.certificates.commitment import row_digests, rows_commitment, weights_commitment
-from certified.certificates.evidence import Evidence, UnfitLabelsError, one_vs_rest
-from certified.certificates.report import Check as Check
-from certified.certificates.report import VerificationError as VerificationError
-from certified.certificates.report import VerificationReport as VerificationReport
+from certified.verification.evidence import Evidence, UnfitLabelsError, one_vs_rest
+from certified.verification.figures import check_figures
+from certified.verification.objective import LOSSES, ArbObjective, Progress
+from certified.verification.record import check_form, check_record
+from certified.verification.report import Check as Check
+from certified.verification.report import VerificationError as VerificationError
+from certified.verification.report import VerificationReport as VerificationReport
 
 Array = npt.NDArray[np.float64]
 

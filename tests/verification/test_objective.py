@@ -12,8 +12,8 @@ from flint import arb, arb_mat, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certified.certificates import arb_objective
-from certified.certificates.arb_objective import PRECISION, ArbObjective
+from certified.verification import objective as arb_objective
+from certified.verification.objective import PRECISION, ArbObjective
 from tests.oracle import Problem, hessians
 from tests.strategies import problems_and_points
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb, arb_mat
 
-from certified.certificates.arb_objective import LOSSES, ArbObjective, Moments, largest, matrix, norm
+from certified.verification.objective import LOSSES, ArbObjective, Moments, largest, matrix, norm
 
 Array = npt.NDArray[np.float64]
 
