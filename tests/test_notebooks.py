@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
-PUBLIC_MODULES = {"certified", "certified.data", "certified.plots", "certified.privacy"}
+PUBLIC_MODULES = {"certified", "certified.audit", "certified.data", "certified.plots", "certified.privacy"}
 
 
 def read(path: Path) -> NotebookNode:
@@ -48,14 +48,20 @@ def test_only_public_names(path: Path) -> None:
     assert not {name for name in attributes if name.startswith("_")}
 
 
-def test_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def executed(stem: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
+    """Run a notebook in an empty folder; return what it printed and how many pictures it drew."""
     # The kernel imports the package that the tests import, wherever it runs.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(entry or os.getcwd() for entry in sys.path))
-    (path,) = (path for path in NOTEBOOKS if path.stem == "01_quickstart")
+    (path,) = (path for path in NOTEBOOKS if path.stem == stem)
     notebook = read(path)
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
-    client.execute()
-    text = "\n".join(printed(cell) for cell in code_cells(notebook))
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+    images = [o for cell in code_cells(notebook) for o in cell.outputs if "image/png" in o.get("data", {})]
+    assert list(folder.iterdir()) == []
+    return "\n".join(printed(cell) for cell in code_cells(notebook)), len(images)
+
+
+def test_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, pictures = executed("01_quickstart", tmp_path, monkeypatch)
 
     # Deletions are as near to retraining as certified, and the models without noise are told from untouched ones.
     assert "within the bound: True" in text
@@ -83,6 +89,19 @@ def test_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "noise_std" in text
     assert "secret file" in text
 
-    images = [o for cell in code_cells(notebook) for o in cell.outputs if "image/png" in o.get("data", {})]
-    assert len(images) == 2
-    assert list(tmp_path.iterdir()) == []
+    assert pictures == 2
+
+
+def test_bounds_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, pictures = executed("03_bounds_compared", tmp_path, monkeypatch)
+    assert pictures == 3
+    assert "no bound is below the measured residual" in text
+    # Sharper bounds are sharper, and polishing leaves nearly nothing of the residual.
+    ratios = [list(map(float, line.replace(",", "").split()[3:])) for line in re.findall(r"^ +0\.?\d*.*$", text, re.M)]
+    assert len(ratios) == 8
+    assert all(worst > corollary > rows > 1.0 for worst, corollary, _, rows in ratios)
+    polished = re.findall(r"^ +\d+ +(\S+e\S+) +(\S+e\S+) +(\S+e\S+) +(\S+e\S+)$", text, re.M)
+    assert len(polished) == 10
+    for newton, residual, distance, target in (map(float, figures) for figures in polished):
+        assert residual < 1e-3 * newton
+        assert distance <= target

@@ -7,19 +7,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from certified.bounds.capacity import Capacity as Capacity
+    from certified.bounds.capacity import CapacityProblem as CapacityProblem
+    from certified.bounds.capacity import capacities as capacities
     from certified.bounds.curvature import Linearisation as Linearisation
     from certified.bounds.curvature import linearise as linearise
     from certified.bounds.distance import DistanceBound as DistanceBound
     from certified.bounds.distance import certify_distance as certify_distance
+    from certified.bounds.published import PUBLISHED as PUBLISHED
 
 _HOMES = {
+    "Capacity": "certified.bounds.capacity",
+    "CapacityProblem": "certified.bounds.capacity",
     "DistanceBound": "certified.bounds.distance",
     "Linearisation": "certified.bounds.curvature",
+    "PUBLISHED": "certified.bounds.published",
+    "capacities": "certified.bounds.capacity",
     "certify_distance": "certified.bounds.distance",
     "linearise": "certified.bounds.curvature",
 }
 
-__all__ = ["DistanceBound", "Linearisation", "certify_distance", "linearise"]
+__all__ = [
+    "PUBLISHED",
+    "Capacity",
+    "CapacityProblem",
+    "DistanceBound",
+    "Linearisation",
+    "capacities",
+    "certify_distance",
+    "linearise",
+]
 
 
 def __getattr__(name: str) -> Any:
