@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from certified.removal import published
+
 ROOT = Path(__file__).resolve().parent.parent
 GUIDES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("proofs/**/*.md")])
 SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("certified/**/*.py")))
@@ -37,3 +39,18 @@ def test_every_decision_is_indexed() -> None:
     records = sorted(path.name for path in ROOT.glob("docs/decisions/[0-9]*.md"))
     assert records
     assert records == re.findall(r"^\| \[\d+\]\(([^)]+)\)", index, re.MULTILINE)
+
+
+def test_every_published_mechanism_is_described() -> None:
+    text = (ROOT / "docs/mechanisms.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    exported = {name for name in vars(published) if isinstance(getattr(published, name), type)}
+    assert described == exported - {"Claim", "Mechanism", "MechanismState"}
+
+
+def test_the_example_of_mechanisms_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs/mechanisms.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(block, {})
+    claimed, certified = map(float, re.findall(r"\d\.\de[+-]\d+", capsys.readouterr().out))
+    assert 0.0 < certified < claimed
