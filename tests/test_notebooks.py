@@ -105,3 +105,28 @@ def test_bounds_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for newton, residual, distance, target in (map(float, figures) for figures in polished):
         assert residual < 1e-3 * newton
         assert distance <= target
+
+
+def test_the_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(entry or os.getcwd() for entry in sys.path))
+    (path,) = (path for path in NOTEBOOKS if path.stem == "02_the_gap")
+    notebook = read(path)
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    text = "\n".join(printed(cell) for cell in code_cells(notebook))
+
+    # The claim, the truth and their proofs, of the measured residual and of corollary 1.
+    assert "claimed: epsilon = 0.9176, delta = 0.0001" in text
+    assert max(map(float, re.search(r"this epsilon: (\S+) and (\S+)", text).groups())) > 0.0768  # type: ignore[union-attr]
+    assert re.findall(r"^proved: .*: (\w+)$", text, re.MULTILINE) == ["True"] * 3
+    # Random problems: a tight residual is mostly wrong, corollary 1 rarely, theorem 1 corrected never.
+    false = {
+        name: (int(claims), int(wrong))
+        for name, claims, wrong in re.findall(r"^(\S.*?) +(\d+) claims, +(\d+) false", text, re.MULTILINE)
+    }
+    assert false["supremum"][1] > 0.4 * false["supremum"][0] > 50
+    assert false["corollary 1"][1] < 0.2 * false["corollary 1"][0]
+    assert false["theorem 1 corrected"][1] == 0
+    assert float(re.search(r"search: .* true delta (\S+)", text)[1]) > 1e-5  # type: ignore[index]
+    assert re.findall(r"within the claim: (\w+)", text) == ["True"] * 3
+    assert sum("image/png" in o.get("data", {}) for cell in code_cells(notebook) for o in cell.outputs) == 2
+    assert list(tmp_path.iterdir()) == []

@@ -83,6 +83,17 @@ def test_panels_are_drawn_into_given_axes_without_overlap(tmp_path: Path) -> Non
         assert not any(other is not None and box.overlaps(other) for other in boxes[:number])
 
 
+def test_privacy_curve_draws_the_points_with_positive_delta() -> None:
+    curves = {"exact": [(0.0, 0.4), (1.0, 0.1), (2.0, 0.0)], "zcdp": [(0.0, 1.0), (1.0, 0.3)]}
+    ax = plots.plot_privacy_curve(curves, point=(1.0, 0.1))
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert list(np.asarray(lines["exact"].get_xdata())) == [0.0, 1.0]
+    assert list(np.asarray(lines["exact"].get_ydata())) == [0.4, 0.1]
+    assert list(np.asarray(lines["zcdp"].get_ydata())) == [1.0, 0.3]
+    assert (lines["guarantee"].get_xdata(), lines["guarantee"].get_ydata()) == ([1.0], [0.1])
+    assert ax.get_yscale() == "log"
+
+
 def test_first_bars_stand_out() -> None:
     ax = plots.plot_seconds(NAMES, {"delete": [1.0, 1.0], "retrain": [1.0, 1.0]})
     colours = [patch.get_facecolor() for patch in ax.patches]
@@ -99,6 +110,9 @@ def test_first_bars_stand_out() -> None:
         (lambda: plots.plot_release(0.1, kept_shift=float("nan")), "'kept_shift' must hold finite"),
         (lambda: plots.plot_seconds(NAMES, {"a": [1.0]}), "'a' has 1 values for 2 names"),
         (lambda: plots.plot_accuracy(NAMES, {"a": [1.0, -1.0]}), "'a' must hold finite"),
+        (lambda: plots.plot_privacy_curve({"a": [(0.0, float("nan"))]}), "'a' must hold finite"),
+        (lambda: plots.plot_privacy_curve({"a": [(0.0, 0.0)]}), "curves must hold a positive δ"),
+        (lambda: plots.plot_privacy_curve({}), "curves must hold a positive δ"),
     ],
 )
 def test_bad_input(call: object, message: str) -> None:

@@ -299,7 +299,7 @@ def guo_batch_capacity(problem: CapacityProblem) -> Capacity:
 
 _MOST_EPOCHS = 2**50
 
-_GUO_NOTE = "as published; the theorem on its noise is not valid for arbitrary residuals, and b enlarges the residual"
+_GUO_NOTE = "as published; the theorem on its noise is false in general (claim T8), and b enlarges the residual"
 
 
 def _guo_holds(problem: CapacityProblem, residual: float) -> bool:

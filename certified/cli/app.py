@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from certified.cli import bound, change, demo, fit, verify
+from certified.cli import bound, calibrate, capacity, change, demo, fit, verify
 from certified.version import __version__
 
 _REFUSALS = (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError)
@@ -73,4 +73,6 @@ app.command("add")(change.add)
 app.command("correct")(change.correct)
 app.command("verify")(verify.verify)
 app.add_typer(bound.app, name="bound")
+app.command("calibrate")(calibrate.calibrate)
+app.command("capacity")(capacity.capacity)
 app.command("demo")(demo.demo)

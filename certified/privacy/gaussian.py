@@ -71,8 +71,8 @@ def gaussian_epsilon(delta: float, sensitivity: float, noise_std: float) -> floa
     >>> gaussian_epsilon(delta=0.0, sensitivity=1.0, noise_std=4.0)
     inf
     """
-    delta = _probability("delta", delta)
-    return _smallest_float(lambda epsilon: gaussian_delta(epsilon, sensitivity, noise_std) <= delta)
+    delta = probability("delta", delta)
+    return smallest_float(lambda epsilon: gaussian_delta(epsilon, sensitivity, noise_std) <= delta)
 
 
 def gaussian_noise_std(epsilon: float, delta: float, sensitivity: float) -> float:
@@ -86,8 +86,8 @@ def gaussian_noise_std(epsilon: float, delta: float, sensitivity: float) -> floa
     >>> gaussian_noise_std(epsilon=1.0, delta=0.0, sensitivity=1.0)
     inf
     """
-    delta = _probability("delta", delta)
-    return _smallest_float(lambda noise_std: gaussian_delta(epsilon, sensitivity, noise_std) <= delta)
+    delta = probability("delta", delta)
+    return smallest_float(lambda noise_std: gaussian_delta(epsilon, sensitivity, noise_std) <= delta)
 
 
 def gaussian_sensitivity(epsilon: float, delta: float, noise_std: float) -> float:
@@ -99,8 +99,8 @@ def gaussian_sensitivity(epsilon: float, delta: float, noise_std: float) -> floa
     >>> gaussian_sensitivity(epsilon=1.0, delta=1e-5, noise_std=4.0)
     1.0722044928451768
     """
-    delta = _probability("delta", delta)
-    too_far = _smallest_float(lambda sensitivity: gaussian_delta(epsilon, sensitivity, noise_std) > delta)
+    delta = probability("delta", delta)
+    too_far = smallest_float(lambda sensitivity: gaussian_delta(epsilon, sensitivity, noise_std) > delta)
     return math.nextafter(too_far, 0.0)
 
 
@@ -133,7 +133,7 @@ def nonnegative(name: str, value: object) -> float:
     return converted
 
 
-def _probability(name: str, value: float) -> float:
+def probability(name: str, value: float) -> float:
     converted = nonnegative(name, value)
     if converted > 1.0:
         raise ValueError(f"{name} must not exceed 1, got {converted!r}; it is a probability, such as 1e-5")
@@ -155,7 +155,7 @@ def _delta_ball(epsilon: arb, mu: arb) -> arb:
     return hockey_stick(epsilon, mu)
 
 
-def _smallest_float(holds: Callable[[float], bool]) -> float:
+def smallest_float(holds: Callable[[float], bool]) -> float:
     """Bisect for the smallest finite float64 ≥ 0 where the monotone ``holds`` is true, else ``inf``."""
     low, high = 0, _ordinal(math.inf)
     while low < high:

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+
+from certified.audit.confidence import proportion_bounds
 
 Array = npt.NDArray[np.float64]
-
-CONFIDENCE = 0.999
-
-
-def proportion_bounds(hits: npt.ArrayLike, trials: int, confidence: float = CONFIDENCE) -> tuple[Array, Array]:
-    """Clopper–Pearson: p ≥ low and p ≤ high, jointly with this confidence."""
-    k, tail = np.asarray(hits, dtype=np.float64), (1.0 - confidence) / 2.0
-    low = np.where(k > 0, stats.beta.ppf(tail, np.maximum(k, 1), trials - k + 1), 0.0)
-    high = np.where(k < trials, stats.beta.isf(tail, k + 1, np.maximum(trials - k, 1)), 1.0)
-    return low, high
 
 
 def epsilon_lower_bound(first: Array, second: Array, delta: float) -> float:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from certified.audit.confidence import CONFIDENCE, proportion_bounds
 from certified.privacy import gaussian_epsilon
-from tests.audit.auditor import CONFIDENCE, epsilon_lower_bound, proportion_bounds
+from tests.audit.auditor import epsilon_lower_bound
 
 
 @pytest.mark.parametrize(("hits", "trials"), [(0, 10), (3, 10), (10, 10), (500, 1000)])

@@ -128,7 +128,7 @@ def test_the_certificate_is_tight_for_the_worst_accepted_state(kind: str) -> Non
     assert 0.9 * certificate.distance_bound < lower(instance.distance)
     assert upper(instance.distance) <= certificate.distance_bound
     mu = upper(instance.distance) / certificate.noise_std
-    assert 0.3 * DELTA < exact_delta(mu) <= DELTA
+    assert 0.3 * exact_delta(certificate.mu) < exact_delta(mu) <= exact_delta(certificate.mu) <= DELTA
 
 
 @pytest.mark.parametrize("releases", [1, 3])
@@ -139,7 +139,7 @@ def test_no_attack_beats_the_certificate_of_a_deletion(releases: int) -> None:
     assert epsilon_lower_bound(ours, theirs, DELTA) <= EPSILON
 
 
-@pytest.mark.parametrize("releases", [1, 3])
+@pytest.mark.parametrize("releases", [2, 4])
 @pytest.mark.parametrize("kind", ["logistic", "ridge"])
 def test_no_attack_beats_the_certificate_of_the_worst_accepted_state(kind: str, releases: int) -> None:
     """Wherever the weights came from: as far from retraining as the certificate accepts; the attack sees them."""

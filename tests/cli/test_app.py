@@ -9,7 +9,7 @@ import pytest
 from certified.version import __version__
 from tests.cli.conftest import run
 
-COMMANDS = ("fit", "remove", "add", "correct", "verify", "bound", "demo")
+COMMANDS = ("fit", "remove", "add", "correct", "verify", "bound", "calibrate", "capacity", "demo")
 
 
 def test_version() -> None:
@@ -23,7 +23,7 @@ def test_help_names_every_command() -> None:
     assert all(command in result.out for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", [*((name,) for name in COMMANDS if name != "bound"), ("bound", "gaussian")])
+@pytest.mark.parametrize("command", [*((name,) for name in COMMANDS if name != "bound"), ("bound", "list")])
 def test_help_documents_json(command: tuple[str, ...]) -> None:
     result = run(*command, "--help")
     assert result.status == 0
@@ -31,9 +31,7 @@ def test_help_documents_json(command: tuple[str, ...]) -> None:
     assert "JSON:" in result.out
 
 
-@pytest.mark.parametrize(
-    "arguments", [("no-such",), ("remove",), ("fit", "rows.csv"), ("bound", "gaussian", "--epsilon", "x")]
-)
+@pytest.mark.parametrize("arguments", [("no-such",), ("remove",), ("fit", "rows.csv"), ("calibrate", "--epsilon", "x")])
 def test_wrong_usage_is_status_two(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.status == 2
@@ -57,9 +55,9 @@ def test_unexpected_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> No
     def broken(**known: float) -> float:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("certified.privacy.gaussian.gaussian_delta", broken)
+    monkeypatch.setattr("certified.privacy.gaussian_delta", broken)
     with pytest.raises(ZeroDivisionError):
-        run("bound", "gaussian", "--epsilon", "1", "--sensitivity", "1", "--noise-std", "1")
+        run("calibrate", "--epsilon", "1", "--sensitivity", "1", "--noise-std", "1")
 
 
 def test_module_entry_point() -> None:

@@ -128,13 +128,13 @@ def guo_corollary(
     year=2020,
     claim="",
     status="published",
-    errata="Treats the residual as independent of b, which it is not: false for arbitrary bounds on the residual.",
+    errata="False (claim T8): the residual depends on b. Refuted for measured residuals, rarely for corollary 1 itself.",
 )
 def guo_noise_std(*, residual: Nonnegative, epsilon: Positive, delta: Probability) -> Any:
     """Return c·ε′/ε with δ = 1.5e^(−c²/2): the published std of b for a residual of at most ε′ (not proved here).
 
-    Unit of a gradient, sum scaling. Published for comparison only: with a residual tighter than the published bounds
-    the stated (ε, δ) can be false.
+    Unit of a gradient, sum scaling. Published for comparison only: the stated (ε, δ) is false on most problems if the
+    residual is tight, and on some with the published bounds (claim T8).
 
     >>> round(guo_noise_std(residual=0.04, epsilon=1.0, delta=1e-4), 6)
     0.175415

@@ -5,10 +5,10 @@ v = H′⁻¹Δ, Δ = Σ_S ∇ℓ_i(W) + (α − α′)·W, with H′ the Hessia
 gradient residual that this leaves to an account (claim T7a). Where that would exceed σε/c, δ = 1.5·e^(−c²/2), the
 model is trained again with a fresh b.
 
-**The noise theorem behind (ε, δ) treats the residual as independent of b, which it is not. It is false for arbitrary
-bounds on the residual (claim T8).** Whether the published bounds, loose as they are, suffice is open. So a tighter
-bound is refused, the claim says so, and nothing uses this mechanism by default; ``smoothed_perturbation`` repairs it
-(claim T9).
+**The noise theorem behind (ε, δ) treats the residual as independent of b, which it is not, and is false (claim T8):**
+for measured residuals by far, and in small problems also for the published bounds, whatever multiple of corollary 1.
+So a tighter bound is refused, the claim says what is wrong, and nothing uses this mechanism by default;
+``smoothed_perturbation`` repairs it (claim T9).
 
 As in the published script: γ = 1/4 for the logistic loss; outputs are treated one by one and their bounds added up; the
 residual of training is not charged; each request starts from the result of the last. Unlike it: the spectral norm is
@@ -52,10 +52,10 @@ from certified.solvers.factor import Factor, factorise
 Array = npt.NDArray[np.float64]
 ResidualBound = Literal["theorem1", "corollary1"]
 
-VERDICT = "published; noise theorem not valid for arbitrary residual bounds: T8"
+VERDICT = "published; noise theorem not valid for arbitrary residual bounds, nor always for its own: T8"
 
 ASSUMPTIONS = (
-    "the published noise theorem, which claim T8 refutes for arbitrary bounds on the residual",
+    "the published noise theorem, which claim T8 refutes, in small problems for the published bounds as well",
     "the residual of training is not charged",
     "whether to train again is decided from the data and b, which the theorem leaves out",
     "requests do not depend on earlier releases, as b is reused",
@@ -92,7 +92,7 @@ class PerturbedState:
 
 @dataclass(frozen=True)
 class ObjectivePerturbation:
-    """Guo et al. 2020; its noise theorem is not valid for arbitrary residual bounds (claim T8).
+    """Guo et al. 2020; its noise theorem is not valid for arbitrary residual bounds, nor always for its own (claim T8).
 
     Attributes:
         epsilon, delta: what is claimed.

@@ -16,7 +16,7 @@ from certified.privacy.noise import release_gaussian
 Array = npt.NDArray[np.float64]
 
 Sampler = Callable[[Array, float], Array]
-"""Maps a centre (any shape) and a standard deviation σ > 0 to centre + σN; ``release_gaussian`` is exact (claim T13)."""
+"""Maps a centre (any shape) and a standard deviation σ > 0 to centre + σN; ``release_gaussian`` is exact (T13)."""
 
 
 @dataclass(frozen=True)
