@@ -128,7 +128,7 @@ def guo_corollary(
     year=2020,
     claim="",
     status="published",
-    errata="False (claim T8): the residual depends on b. Refuted for measured residuals, rarely for corollary 1 itself.",
+    errata="False (claim T8): the residual depends on b. Refuted for tight residuals, rarely for corollary 1 itself.",
 )
 def guo_noise_std(*, residual: Nonnegative, epsilon: Positive, delta: Probability) -> Any:
     """Return c·ε′/ε with δ = 1.5e^(−c²/2): the published std of b for a residual of at most ε′ (not proved here).
