@@ -18,6 +18,8 @@ Array = npt.NDArray[np.float64]
 
 PRECISIONS = (256, 512, 1024, 2048, 4096)
 MAX_STEPS = 200
+MAX_DOUBLINGS = 100
+"""Lengths tried in one step: where the Hessian vanishes to working precision, a full step is out of reach."""
 STALLED_STEPS = 10
 
 
@@ -99,7 +101,9 @@ class Column:
         fixed = (step.transpose() * (penalty * point + _matrix(self.linear[:, None])))[0, 0]
         bend = (step.transpose() * (penalty * step))[0, 0]
         length = (largest.log1p() / largest).mid()
-        while length < 1:
+        for _ in range(MAX_DOUBLINGS):
+            if length >= 1:
+                break
             longer = min(arb(1), 2 * length)
             slope = longer * bend - fixed
             for i, (target, weight) in enumerate(zip(self.targets, self.weights, strict=True)):
