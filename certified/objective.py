@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,11 @@ from certified.losses import Loss
 from certified.numerics.precision import in_float64
 
 Array = npt.NDArray[np.float64]
+
+TILES = 4
+"""Tiles per side of a Hessian, of which those below the diagonal are never computed."""
+TILED_FROM = 256
+"""Size from which tiles pay."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +136,26 @@ def _curvature(loss: Loss, fit_intercept: bool, rows: Rows, weights: jax.Array) 
 
 @partial(jax.jit, static_argnums=0)
 def _hessian(fit_intercept: bool, features: jax.Array, curvature: jax.Array) -> jax.Array:
-    def add_block(total: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+    p = features.shape[2] + fit_intercept
+    # The tiles on and above the diagonal suffice; small matrices are one tile.
+    edges = np.linspace(0, p, TILES + 1 if p >= TILED_FROM else 2).astype(int).tolist()
+    spans = [slice(*edge) for edge in pairwise(edges)]
+    tiles = [(rows, columns) for i, rows in enumerate(spans) for columns in spans[i:]]
+
+    def add_block(
+        total: tuple[jax.Array, ...], block: tuple[jax.Array, jax.Array]
+    ) -> tuple[tuple[jax.Array, ...], None]:
         x, a = block
         if fit_intercept:
             x = jnp.concatenate([x, jnp.ones((x.shape[0], 1))], axis=1)
-        return total + (x * a[:, None]).T @ x, None
+        scaled = x.T * a
+        sums = zip(total, tiles, strict=True)
+        return tuple(tile + scaled[rows] @ x[:, columns] for tile, (rows, columns) in sums), None
 
-    p = features.shape[2] + fit_intercept
-    total, _ = jax.lax.scan(add_block, jnp.zeros((p, p)), (features, curvature))
-    return 0.5 * (total + total.T)
+    zeros = tuple(jnp.zeros((rows.stop - rows.start, columns.stop - columns.start)) for rows, columns in tiles)
+    total, _ = jax.lax.scan(add_block, zeros, (features, curvature))
+    upper = jnp.zeros((p, p))
+    for tile, (rows, columns) in zip(total, tiles, strict=True):
+        upper = upper.at[rows, columns].set(tile)
+    upper = jnp.triu(upper)
+    return upper + jnp.triu(upper, 1).T

@@ -140,6 +140,20 @@ def test_results_are_float64_and_arguments_untouched() -> None:
     assert weights.tolist() == [[0.1], [0.2]]
 
 
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_hessians_in_tiles(fit_intercept: bool) -> None:
+    """From 256 weights on; the tiles need not be of one size, and the result is exactly symmetric."""
+    rng = np.random.default_rng(4)
+    X, y = rng.normal(size=(300, 259)), np.where(rng.normal(size=300) > 0.0, 1.0, -1.0)
+    objective = Objective(LOGISTIC, Rows.from_arrays(X, y[:, None], np.ones(300)), 1.0, fit_intercept)
+    curvature = objective.curvature(0.1 * rng.normal(size=objective.shape))
+    extended = np.hstack([X, np.ones((300, 1))]) if fit_intercept else X
+    expected = (extended.T * np.asarray(curvature).reshape(-1)[:300]) @ extended
+    (hessian,) = objective.data_hessian(curvature)
+    np.testing.assert_allclose(hessian, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(hessian, hessian.T)
+
+
 def test_many_blocks_agree_with_one_sum() -> None:
     rng = np.random.default_rng(0)
     features, targets = rng.normal(size=(700, 3)), rng.choice([-1.0, 1.0], size=(700, 1))

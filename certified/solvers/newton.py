@@ -20,7 +20,7 @@ Array = npt.NDArray[np.float64]
 
 SAMPLE_FACTOR = 3
 """The sampled preconditioner uses about SAMPLE_FACTOR·p rows."""
-EXACT_HESSIAN_WORK = 3e8
+EXACT_HESSIAN_WORK = 1e9
 """Up to this many multiplications per output the Hessian itself preconditions, renewed at every step."""
 WORN_OUT = 40
 """Conjugate-gradient products in one step after which the sampled preconditioner is renewed."""
