@@ -74,7 +74,8 @@ def judge(problem: ScalarDeletion, delta: float, *, size: int = 4001) -> dict[st
 def judge_sampled(problem: VectorDeletion, delta: float, draws: int, rng: np.random.Generator) -> dict[str, Verdict]:
     """Compare claims about a problem with several weights with a 99.9 % lower confidence bound on δ (claim T8).
 
-    Suprema over b are those of the draws; the probability of a worse draw is bounded, and granted to the claim.
+    Suprema over b are those of ``draws`` draws; the probability of a worse draw is bounded, and granted to the claim.
+    As ε follows from them, δ at this ε is bounded with as many fresh ones.
     """
     found = sample(problem, draws, rng)
     values = {
@@ -82,11 +83,11 @@ def judge_sampled(problem: VectorDeletion, delta: float, draws: int, rng: np.ran
         "corollary 1": float(np.max(found.corollary_bound)),
         **_theorem_one(problem.l2_strength, problem.counts, problem.noise_std * math.sqrt(problem.deleted.shape[0])),
     }
-    verdicts = {}
+    verdicts, fresh = {}, sample(problem, draws, rng)
     for name, value in values.items():
         claim = PublishedClaim.of(value, problem.noise_std, delta)
         verdicts[name] = Verdict(
-            name, claim, delta + found.unseen, delta_lower_bound(found.log_ratio, claim.epsilon, rng)
+            name, claim, delta + found.unseen, delta_lower_bound(fresh.log_ratio, claim.epsilon, rng)
         )
     return verdicts
 

@@ -17,14 +17,18 @@ from certified.bounds.published.data_dependent import newton_step_bounds, spectr
 from certified.bounds.row_sums import certified_gradient
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC
+from certified.numerics.rounding import UNIT_ROUNDOFF
 from certified.objective import Objective
 from certified.privacy.noise import idealized_gaussian
 from certified.removal.published.objective_perturbation import ObjectivePerturbation
+from certified.removal.published.request import removed_gradient
 
 Array = npt.NDArray[np.float64]
 
 _UNLIMITED = 1e200
 """An ε at which no account is ever overdrawn: the removals go on as long as they are asked for."""
+_UP = 1.0 + 4.0 * UNIT_ROUNDOFF
+"""Makes up for the rounding of two sums."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,9 @@ class NewtonTrace:
         residual: ‖∇F(w) + b‖ on the remaining rows, certified from above by one data pass (claim T12).
         worst_case: Guo et al., theorem 1, added up: γ = 1/4, any rows.
         corollary: Guo et al., corollary 1, added up: γ = 1/4, these rows.
-        elementwise: (M/2)‖X‖₂‖(Xv)∘²‖₂ added up, M = sup|ℓ‴| = 1/(6√3), and the training residual.
-        rows: (M/2)R‖Xv‖² added up, and the training residual.
+        elementwise: (M/2)‖X‖₂‖(Xv)∘²‖₂ added up, M = sup|ℓ‴| = 1/(6√3), the training residual and the defects ‖Δ − H′v‖
+            of the steps, as computed.
+        rows: (M/2)R‖Xv‖² added up, and the same.
     """
 
     residual: Array
@@ -88,12 +93,16 @@ def trace_removals(
     for count, position in enumerate(deletions, start=1):
         chosen = np.array([position])
         after = replace(objective, rows=objective.rows.without(chosen), alpha=strength * (n - count))
-        before, state = state.weights, mechanism.remove(state, after, objective.rows.take(chosen))
-        objective, left[position] = after, 0.0
-        sharp = newton_step_bounds(left, (state.weights - before)[:, 0], LOGISTIC_THIRD_DERIVATIVE, spectral)
-        worst_case += guo_single(n=n - count + 1, strength=strength, gradient_bound=1.0, curvature_lipschitz=0.25)
-        elementwise += sharp["newton_elementwise"]
-        by_rows += sharp["newton_rows"]
+        removed, before = objective.rows.take(chosen), state.weights
+        missing = removed_gradient(objective, after, removed, before)
+        state = mechanism.remove(state, after, removed)
+        objective, left[position], step = after, 0.0, state.weights - before
+        defect = float(np.linalg.norm(missing - after.hvp(after.curvature(before), step)))
+        sharp = newton_step_bounds(left, step[:, 0], LOGISTIC_THIRD_DERIVATIVE, spectral)
+        single = guo_single(n=n - count + 1, strength=strength, gradient_bound=1.0, curvature_lipschitz=0.25)
+        worst_case = (worst_case + single) * _UP
+        elementwise = (elementwise + sharp["newton_elementwise"] + defect) * _UP
+        by_rows = (by_rows + sharp["newton_rows"] + defect) * _UP
         measured = certified_gradient(state.objective, state.weights).norm
         for name, value in zip(columns, (measured, worst_case, state.residual, elementwise, by_rows), strict=True):
             columns[name].append(value)

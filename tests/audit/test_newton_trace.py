@@ -58,6 +58,14 @@ def test_every_bound_is_above_the_residual(trace: NewtonTrace) -> None:
     assert np.all(trace.corollary <= trace.worst_case)
 
 
+def test_short_rows_leave_the_defect_of_the_solve(rows: tuple[Array, Array]) -> None:
+    """Their losses hardly bend, so that what the solver leaves of H′v = Δ is most of the residual."""
+    X, y = rows
+    trace = trace_removals(0.01 * X, y, range(20), strength=1.0, perturbation_std=PERTURBATION, seed=SEED)
+    assert np.all(trace.residual <= trace.rows)
+    assert np.all(trace.residual <= trace.elementwise)
+
+
 def test_bounds_only_grow(trace: NewtonTrace) -> None:
     for bound in (trace.worst_case, trace.corollary, trace.elementwise, trace.rows):
         assert np.all(np.diff(bound) > 0.0)

@@ -55,11 +55,13 @@ def weight_taken(before: Rows, after: Rows) -> Array:
     """Return (slots,) the share of its weight that each row of ``before`` has lost in ``after``.
 
     Raises:
-        ValueError: the two do not hold the same slots.
+        ValueError: the two do not hold the same slots, or a row has gained weight.
     """
     if before.weights.shape != after.weights.shape:
         raise ValueError("objective must keep the slots of its rows; use objective.rows.without(positions)")
     old, new = np.asarray(before.weights).ravel(), np.asarray(after.weights).ravel()
+    if np.any(new > old):
+        raise ValueError("objective must give no row more weight than before; train again to add rows")
     return np.where(old > 0.0, (old - new) / np.where(old > 0.0, old, 1.0), 0.0)
 
 

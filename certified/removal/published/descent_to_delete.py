@@ -51,6 +51,12 @@ PUBLISHED_ASSUMPTIONS = (
     "of a request with k rows, log(k)/log(1/γ) more steps make up for the single requests that are published",
 )
 
+_REFERENCE = (*COMMON, "the reference is exact retraining on the remaining rows with the same noise")
+PROVED_ASSUMPTIONS = {
+    "secret": (*_REFERENCE, "one release of this state; more compose as Gaussian mechanisms (claim T3)"),
+    "published": (*_REFERENCE, "only the last state is seen, once, and requests do not depend on the noise"),
+}
+
 
 @dataclass(frozen=True, repr=False)
 class DescentState:
@@ -180,7 +186,7 @@ class DescentToDelete:
             residual=None,
             distance=state.distance if secret else None,
             verdict="proved",
-            assumptions=(*COMMON, "the reference is exact retraining on the remaining rows with the same noise"),
+            assumptions=PROVED_ASSUMPTIONS[self.state],
         )
         weights = state.weights if secret else sampler(state.weights, noise_std)
         return replace(state, proved=proved, weights=weights)

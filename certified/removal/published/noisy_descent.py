@@ -42,6 +42,7 @@ PUBLISHED_ASSUMPTIONS = (
 )
 PROVED_ASSUMPTIONS = (
     "the reference is the same process on the remaining rows alone, as many steps from the same start",
+    "where no row remains, both are 0 (claim T0), without noise",
     "only the last iterate is seen, once: what an earlier release showed is not accounted for",
     "step_size and noise_std count as public, also where step_size was computed from the rows at training",
     "descent in real arithmetic, where float64 adds its rounding",
@@ -191,7 +192,7 @@ class NoisyDescent(ABC):
             state,
             objective=objective,
             contraction=max(state.contraction, contraction_factor(state.step, objective.alpha, state.smoothness)),
-            shifts=state.shifts + np.resize(moved, state.shifts.shape),
+            shifts=(state.shifts + np.resize(moved, state.shifts.shape)) * (1.0 + 4.0 * UNIT_ROUNDOFF),
         )
         return self._run(state, fixed_batches(objective, self.cycle), self.steps, sampler)
 
@@ -213,11 +214,12 @@ class NoisyDescent(ABC):
     def _accounted(self, state: NoisyState) -> NoisyState:
         epsilon = 0.0
         if state.requests:
-            epsilon = min(
+            valid = (
                 mironov_epsilon(self.delta, order, divergence)
                 for order in ORDERS
                 if math.isfinite(divergence := self.divergence(state, order))
             )
+            epsilon = min(valid, default=math.inf)
         mu = noisy_descent_mu(state.shifts, state.contraction, self.noise_std)
         claim = Claim(
             mechanism=self.name,

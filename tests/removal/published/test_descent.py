@@ -67,6 +67,8 @@ def test_weight_taken() -> None:
     assert weight_taken(before, after)[:4].tolist() == [0.0, 1.0, 0.25, 0.0]
     with pytest.raises(ValueError, match="objective must keep the slots"):
         weight_taken(before, before.take(np.arange(2)).enlarged(20))
+    with pytest.raises(ValueError, match="objective must give no row more weight than before"):
+        weight_taken(after, before)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -147,6 +147,7 @@ def test_a_published_state_carries_its_noise() -> None:
     minimiser = minimise(without(problem, [0])).nearest
     assert np.linalg.norm(moved.weights - moved.claim.noise_std - minimiser) <= moved.distance + ROUNDING
     assert moved.proved.distance is None
+    assert any("requests do not depend on the noise" in assumption for assumption in moved.proved.assumptions)
 
 
 def test_a_published_state_accounts_for_the_noise_it_starts_from() -> None:

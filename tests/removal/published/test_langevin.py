@@ -71,3 +71,6 @@ def test_the_proved_divergence_is_half_the_published_one_or_less() -> None:
 def test_too_long_a_sequence_claims_nothing() -> None:
     state = replace(state_after((0,)), requests=(1,) * 80)
     assert MECHANISM.divergence(state, 2.0) == math.inf
+    moved = MECHANISM.remove(state, *request(state.objective, 1), quiet)
+    assert moved.claim.epsilon == math.inf
+    assert 0.0 < moved.proved.epsilon < math.inf

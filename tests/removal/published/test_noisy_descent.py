@@ -124,6 +124,17 @@ def test_nothing_is_lost_before_a_deletion() -> None:
         assert (state.claim.epsilon, state.proved.epsilon, state.passes) == (0.0, 0.0, 12)
 
 
+def test_a_row_that_comes_back_is_refused() -> None:
+    """Two rows leave, one deleted before returns: the count is right, and no shift would account for the one back."""
+    for mechanism in both():
+        whole = objective_of(example())
+        first, gone = request(whole, 0)
+        state = mechanism.remove(mechanism.initialise(whole, quiet), first, gone, quiet)
+        swapped, _ = request(whole, 1, 2)
+        with pytest.raises(ValueError, match="no row more weight than before"):
+            mechanism.remove(state, swapped, whole.rows.take(np.array([1])), quiet)
+
+
 @pytest.mark.parametrize("steps", [1, 3, 8])
 def test_the_exact_divergence_on_a_quadratic(steps: int) -> None:
     """Claim T7m: with squared loss in one dimension both last iterates are Gaussians with known mean and variance."""
