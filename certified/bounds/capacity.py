@@ -74,6 +74,8 @@ class CapacityProblem:
                 )
         if not self.delta < 1.0:
             raise ValueError(f"delta must be below 1, got {self.delta!r}; it is a probability, such as 1e-5")
+        if math.inf in (self.lipschitz, self.hessian_lipschitz, self.row_smoothness):
+            raise ValueError("gradient_bound, feature_norm and loss constants must not overflow; rescale the rows")
         if self.distance_target == 0.0:
             raise ValueError(f"noise_std={self.noise_std!r} hides no distance at (ε, δ); raise noise_std")
 
@@ -219,7 +221,7 @@ def jackknife_capacity(problem: CapacityProblem) -> Capacity:
 def descent_capacity(problem: CapacityProblem) -> Capacity:
     """Steps per request for n/2 deletions one by one by descent-to-delete, half of s for each side (claims T7d, T3)."""
     count = problem.n // 2
-    steps = _descent_steps(problem, problem.n - count, problem.distance_target / 2.0)
+    steps = _descent_steps(problem, problem.n - count, problem.distance_target / 2.0, problem.lipschitz)
     note = "both sides are trained by descent"
     return Capacity("descent (Neel)", count, steps, steps * _pass_flops(problem), "neel_iterations", note)
 
@@ -258,10 +260,12 @@ def noisy_descent_capacity(problem: CapacityProblem) -> Capacity:
 def polishing_capacity(problem: CapacityProblem) -> Capacity:
     """All rows but one: a state without noise is polished until the measured residual suffices (claims T1, T3, T7d).
 
-    The passes are gradient steps in the worst case, at the last row; a certificate measures instead, and a Newton step
-    commonly needs two or three passes.
+    The passes are gradient steps in the worst case, at the last row, until the gradient is at most λs; a certificate
+    measures instead, and a Newton step commonly needs two or three passes.
     """
-    steps = _descent_steps(problem, 1, problem.distance_target)
+    target = problem.distance_target
+    lipschitz = round_up(lambda: 2 * (exact(problem.gradient_bound) + exact(problem.strength) * exact(target)))
+    steps = _descent_steps(problem, 1, target, lipschitz)
     note = "worst case; the measured residual decides"
     return Capacity("polishing, measured", problem.n - 1, steps, steps * _pass_flops(problem), "neel_iterations", note)
 
@@ -318,13 +322,13 @@ def _means(problem: CapacityProblem, removed: int) -> dict[str, float]:
     }
 
 
-def _descent_steps(problem: CapacityProblem, rows: int, distance: float) -> float:
+def _descent_steps(problem: CapacityProblem, rows: int, distance: float, lipschitz: float) -> float:
     steps = neel_iterations(
         n=rows,
         distance=distance,
         strong_convexity=problem.strength,
         smoothness=problem.row_smoothness,
-        lipschitz=problem.lipschitz,
+        lipschitz=lipschitz,
     )
     return float(max(1, math.ceil(steps)))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from certified.cli.output import JsonOption, facts, print_json, print_rich
+from certified.cli.output import JsonOption, facts, plain, print_json, print_rich, save_picture
 
 if TYPE_CHECKING:
     from certified.bounds.published import PublishedBound
@@ -88,8 +88,8 @@ def _calculator(bound: PublishedBound) -> Callable[..., None]:
                 raise ValueError("--plot needs --over: name the argument to vary, such as --over n=100:10000")
             _draw(plot, bound, str(over).partition("=")[0], curve)
         if as_json:
-            head = {"command": f"bound {_command(bound.name)}", "value": _plain(value)}
-            points = None if curve is None else [(at, _plain(there)) for at, there in curve]
+            head = {"command": f"bound {_command(bound.name)}", "value": plain(value)}
+            points = None if curve is None else [(at, plain(there)) for at, there in curve]
             print_json({**head, **_record(bound), "arguments": arguments, "curve": points, "plot": plot and str(plot)})
             return
         _show(bound, value, curve)
@@ -134,8 +134,8 @@ def _curve(bound: PublishedBound, over: str, arguments: dict[str, float]) -> Cur
         raise ValueError(f"--over must name one of {', '.join(bound.arguments)}; got {name!r}")
     if not 0.0 < low < high < math.inf:
         raise ValueError(f"--over must have 0 < LOW < HIGH, finite; got {span!r}")
-    points = [low * (high / low) ** (step / (_POINTS - 1)) for step in range(_POINTS)]
-    points[-1] = high
+    shares = [step / (_POINTS - 1) for step in range(_POINTS)]
+    points = [low ** (1.0 - share) * high**share for share in shares]
     if "whole" in _domain(bound, name):
         points = sorted({float(round(point)) for point in points})
     return [(point, bound.calculate(**{**arguments, name: point})) for point in points]
@@ -146,30 +146,31 @@ def _draw(path: Path, bound: PublishedBound, name: str, curve: Curve) -> None:
 
     finite = [(at, value) for at, value in curve if math.isfinite(value)]
     axes = plots.plot_curves({_command(bound.name): finite}, x_label=name.replace("_", " "), y_label=bound.quantity)
-    axes.figure.canvas.print_figure(path)
+    save_picture(axes, path)
 
 
 def _show(bound: PublishedBound, value: float, curve: Curve | None) -> None:
-    rows = {f"{bound.quantity} ≤": repr(value), "scaling": bound.scaling, "source": bound.source}
+    rows = {_suffices(bound): repr(value), "scaling": bound.scaling, "source": bound.source}
     rows |= {"status": bound.status + (f", claim {bound.claim}" if bound.claim else "")}
     rows |= {"to know": bound.errata} if bound.errata else {}
     print_rich(facts(_command(bound.name), rows))
     if curve is not None:
         from rich.table import Table
 
-        table = Table("at", f"{bound.quantity} ≤", box=None, pad_edge=False)
+        table = Table("at", _suffices(bound), box=None, pad_edge=False)
         for at, there in curve:
             table.add_row(f"{at:g}", f"{there}")
         print_rich("", table)
 
 
+def _suffices(bound: PublishedBound) -> str:
+    """The quantity and on which side of the value it may be: as much noise and as many steps, or more, suffice."""
+    return f"{bound.quantity} {'≥' if bound.quantity in ('noise_std', 'iterations') else '≤'}"
+
+
 def _record(bound: PublishedBound) -> dict[str, Any]:
     names = ("name", "quantity", "scaling", "source", "year", "claim", "status", "errata")
     return {name: getattr(bound, name) for name in names} | {"arguments": list(bound.arguments)}
-
-
-def _plain(value: float) -> Any:
-    return value if math.isfinite(value) else str(value)
 
 
 def _command(name: str) -> str:

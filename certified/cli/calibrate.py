@@ -9,9 +9,15 @@ from typing import Annotated
 
 import typer
 
-from certified.cli.output import JsonOption, print_json, print_rich
+from certified.cli.output import JsonOption, plain, print_json, print_rich, save_picture
 
 _POINTS = 121
+
+_MOST_RELEASES = 2**53
+"""All whole numbers up to it are float64 numbers."""
+
+_MOST_LAPLACE_RELEASES = 100_000
+"""Their composition is a sum over the releases, evaluated for every trial value of the answer."""
 
 
 class Mechanism(StrEnum):
@@ -60,8 +66,9 @@ def calibrate(
 ) -> None:
     """Leave one of ε, δ, distance and noise out and get it from the others, rounded to the safe side.
 
-    ε, δ and noise are rounded up, the distance is rounded down. For Laplace-type noise give --scale, not --noise-std;
-    without --delta it is pure, δ = 0, unless δ is what is asked for. Later releases may depend on earlier ones.
+    ε, δ and noise are rounded up, the distance is rounded down; ≥ and ≤ say on which side the guarantee still holds.
+    For Laplace-type noise give --scale, not --noise-std; without --delta it is pure, δ = 0, unless δ is what is asked
+    for. Later releases may depend on earlier ones.
 
     JSON: {"command", "mechanism", "releases", "computed", "epsilon", "delta", "sensitivity", "noise_std" or "scale",
     "claims", "plot"}; infinity is "inf".
@@ -70,6 +77,9 @@ def calibrate(
     """
     if releases < 1:
         raise ValueError(f"--releases must be at least 1, got {releases}; count the releases planned")
+    most = _MOST_LAPLACE_RELEASES if mechanism == Mechanism.laplace else _MOST_RELEASES
+    if releases > most:
+        raise ValueError(f"--releases must be at most {most} for {mechanism.value} noise, got {releases}; plan fewer")
     noise, other = ("scale", noise_std) if mechanism == Mechanism.laplace else ("noise_std", scale)
     if other is not None:
         wrong = "--noise-std" if noise == "scale" else "--scale"
@@ -88,7 +98,7 @@ def calibrate(
     if plot is not None:
         _draw(plot, mechanism, values, releases)
     if as_json:
-        record = {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
+        record = {name: plain(value) for name, value in values.items()}
         head = {"command": "calibrate", "mechanism": mechanism.value, "releases": releases, "computed": computed}
         print_json({**head, **record, "claims": _CLAIMS[mechanism], "plot": None if plot is None else str(plot)})
         return
@@ -152,7 +162,8 @@ def _show(mechanism: Mechanism, computed: str, values: dict[str, float], release
     title = f"{mechanism.value}, {count} (claims {', '.join(_CLAIMS[mechanism])})"
     table = Table("", "", "value", "meaning", box=SIMPLE_HEAD, title=Text(title), title_justify="left")
     for name, value in values.items():
-        mark = "=" if name != computed else "≥" if name == "sensitivity" else "≤"
+        # Noise of at least this much, a distance of at most this much: whoever follows the mark is safe.
+        mark = "=" if name != computed else "≥" if name in ("noise_std", "scale") else "≤"
         style = "bold" if name == computed else ""
         table.add_row(Text(name, style), Text(mark, style), Text(repr(value), style), Text(_MEANING[name]))
     print_rich(table)
@@ -174,7 +185,7 @@ def _draw(path: Path, mechanism: Mechanism, values: dict[str, float], releases: 
         grid = [end * step / (_POINTS - 1) for step in range(_POINTS)]
         curves[judged.value] = [(at, _solve(judged, "delta", mechanics | {"epsilon": at}, releases)) for at in grid]
     axes = plots.plot_privacy_curve(curves, point=(values["epsilon"], values["delta"]))
-    axes.figure.canvas.print_figure(path)
+    save_picture(axes, path)
 
 
 def _option(name: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from certified.cli.output import JsonOption, print_json, print_rich
+from certified.cli.output import JsonOption, plain, print_json, print_rich, save_picture
 
 if TYPE_CHECKING:
     from certified.bounds.capacity import Capacity, CapacityProblem
@@ -46,7 +46,7 @@ def capacity(
     commonly needs two or three passes: see the last row.
 
     JSON: {"command", "problem", "distance_target", "capacities": [{"mechanism", "deletions", "passes", "flops",
-    "bound", "note"}], "plot"}.
+    "bound", "note"}], "plot"}; infinity is "inf".
 
     Example: certified capacity --n 11982 --dimension 784 --strength 1e-3 --epsilon 1 --delta 1e-4 --noise-std 0.01
     """
@@ -71,11 +71,15 @@ def capacity(
         _draw(plot, problem)
     if as_json:
         head = {"command": "capacity", "problem": asdict(problem), "distance_target": problem.distance_target}
-        print_json({**head, "capacities": [asdict(c) for c in found], "plot": None if plot is None else str(plot)})
+        print_json({**head, "capacities": [_record(c) for c in found], "plot": None if plot is None else str(plot)})
         return
     _show(problem, found)
     if plot is not None:
         typer.echo(f"drew {plot}")
+
+
+def _record(capacity: Capacity) -> dict[str, Any]:
+    return asdict(capacity) | {"passes": plain(capacity.passes), "flops": plain(capacity.flops)}
 
 
 def _show(problem: CapacityProblem, found: list[Capacity]) -> None:
@@ -89,7 +93,8 @@ def _show(problem: CapacityProblem, found: list[Capacity]) -> None:
         table.add_column(heading, justify="left" if heading == "mechanism" else "right")
     table.add_column("note", overflow="fold")
     for c in found:
-        table.add_row(c.mechanism, f"{c.deletions:,}", f"{c.passes:,.0f}", f"{c.flops:.1e}", c.note)
+        passes = f"{c.passes:,.0f}" if c.passes < 1e9 else f"{c.passes:.1e}"
+        table.add_row(c.mechanism, f"{c.deletions:,}", passes, f"{c.flops:.1e}", c.note)
     print_rich(table)
 
 
@@ -108,4 +113,4 @@ def _draw(path: Path, problem: CapacityProblem) -> None:
         for found in capacities(scaled):
             curves.setdefault(found.mechanism, []).append((scaled.noise_std, float(found.deletions)))
     axes = plots.plot_curves(curves, x_label="noise_std of released weights", y_label="deletions certified")
-    axes.figure.canvas.print_figure(path)
+    save_picture(axes, path)

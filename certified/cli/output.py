@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from rich.console import RenderableType
     from rich.table import Table
 
@@ -41,6 +44,18 @@ def facts(title: str, rows: dict[str, str]) -> Table:
     for name, value in rows.items():
         table.add_row(name, Text(value))
     return table
+
+
+def save_picture(axes: Axes, path: Path) -> None:
+    """Write the figure of ``axes`` to exactly ``path``, whose ending is the format."""
+    if not path.suffix:
+        raise ValueError(f"--plot must name a file with an ending such as .png, got {path}; add one")
+    axes.figure.canvas.print_figure(path)
+
+
+def plain(value: float) -> float | str:
+    """Return ``value`` for JSON, which has no infinity: "inf" in its place."""
+    return value if math.isfinite(value) else str(value)
 
 
 @contextmanager

@@ -125,7 +125,10 @@ def nonnegative(name: str, value: object) -> float:
     """
     if not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number, got {type(value).__name__}; pass a float")
-    converted = float(value)
+    try:
+        converted = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} exceeds every float64 number; pass a smaller one or infinity") from None
     if not converted >= 0.0:
         raise ValueError(f"{name} must not be negative or NaN, got {converted!r}; pass a value of at least 0")
     if converted != value:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,19 @@ def test_an_argument_may_vary(tmp_path: Path) -> None:
     assert f"{guo_single(**GUO)}" in words.out and "0.1 " in words.out
 
 
+def test_an_argument_may_vary_over_the_whole_range_of_floats() -> None:
+    curve = run("bound", "guo-single", *options(GUO), "--over", "strength=1e-300:1e300", "--json").json["curve"]
+    assert (curve[0], curve[-1]) == ([1e-300, "inf"], [1e300, 5e-324])
+    assert all(low < high for (low, _), (high, _) in pairwise(curve))
+
+
+def test_noise_and_steps_are_marked_as_the_least_that_suffice() -> None:
+    noise = run("bound", "guo-noise-std", "--residual", "1", "--epsilon", "1", "--delta", "1e-5").out
+    assert "noise_std ≥" in noise
+    steps = ("--n", "10", "--distance", "1", "--strong-convexity", "1", "--smoothness", "2", "--lipschitz", "3")
+    assert "iterations ≥" in run("bound", "neel-iterations", *steps).out
+
+
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
@@ -66,6 +80,7 @@ def test_an_argument_may_vary(tmp_path: Path) -> None:
         (["--over", "rows=1:2"], "--over must name one of n, strength"),
         (["--over", "n=5:5"], "--over must have 0 < LOW < HIGH"),
         (["--plot", "x.png"], "--plot needs --over"),
+        (["--over", "n=5:9", "--plot", "x"], "--plot must name a file with an ending such as .png"),
     ],
 )
 def test_refusals(extra: list[str], message: str) -> None:

@@ -96,8 +96,15 @@ def test_words_mark_what_was_computed() -> None:
     lines = {line.split()[0]: line.split()[1:3] for line in words.out.splitlines() if len(line.split()) > 3}
     assert lines["epsilon"] == ["=", "1.0"]
     assert lines["delta"] == ["=", "1e-06"]
-    assert lines["sensitivity"][0] == "≥"
+    assert lines["sensitivity"][0] == "≤"
     assert "5 releases (claims T3)" in words.out
+
+
+def test_noise_is_marked_as_the_least_that_suffices() -> None:
+    for extra in ((), ("--mechanism", "laplace")):
+        words = run("calibrate", "--epsilon", "1", "--delta", "1e-6", "--sensitivity", "2", *extra).out
+        (line,) = (line.split() for line in words.splitlines() if line.split()[:1] in (["noise_std"], ["scale"]))
+        assert line[1] == "≥"
 
 
 def test_infinity_is_a_string() -> None:
@@ -129,6 +136,18 @@ def test_plot_is_a_picture(mechanism: str, tmp_path: Path) -> None:
         (
             ("--epsilon", "1", "--delta", "0.1", "--sensitivity", "1", "--releases", "0"),
             "--releases must be at least 1",
+        ),
+        (
+            ("--epsilon", "1", "--delta", "0.1", "--sensitivity", "1", "--releases", str(2**53 + 1)),
+            "--releases must be at most 9007199254740992 for gaussian noise",
+        ),
+        (
+            ("--mechanism", "laplace", "--epsilon", "1", "--sensitivity", "1", "--releases", "1000000"),
+            "--releases must be at most 100000 for laplace noise",
+        ),
+        (
+            ("--epsilon", "1", "--delta", "0.1", "--sensitivity", "1", "--plot", "curve"),
+            "--plot must name a file with an ending such as .png, got curve",
         ),
         (("--epsilon", "-1", "--delta", "0.1", "--sensitivity", "1"), "epsilon must not be negative"),
         (("--epsilon", "1", "--delta", "2", "--sensitivity", "1"), "delta must not exceed 1"),

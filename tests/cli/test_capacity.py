@@ -40,6 +40,12 @@ def test_the_perturbed_mechanism_appears_when_asked_for() -> None:
     assert any("Guo" in name for name in names)
 
 
+def test_infinity_is_a_string() -> None:
+    rows = run("capacity", *REQUIRED, "--strength", "1e-160", "--json").json["capacities"]
+    (noisy,) = (row for row in rows if row["mechanism"] == "noisy descent (Chien)")
+    assert (noisy["passes"], noisy["flops"]) == ("inf", "inf")
+
+
 def test_a_picture(tmp_path: Path) -> None:
     picture = tmp_path / "capacity.png"
     assert run("capacity", *REQUIRED, "--plot", str(picture), "--json").json["plot"] == str(picture)
@@ -53,6 +59,8 @@ def test_a_picture(tmp_path: Path) -> None:
         (("--strength", "0"), "strength must be positive"),
         (("--delta", "1"), "delta must be below 1"),
         (("--noise-std", "nan"), "noise_std must be positive"),
+        (("--feature-norm", "1e200"), "feature_norm and loss constants must not overflow; rescale the rows"),
+        (("--plot", "capacity"), "--plot must name a file with an ending such as .png"),
     ],
 )
 def test_refusals(extra: tuple[str, ...], message: str) -> None:

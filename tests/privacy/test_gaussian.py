@@ -255,6 +255,7 @@ FUNCTIONS: dict[Callable[..., float], dict[str, float]] = {
         (-math.inf, ValueError, "must not be negative or NaN"),
         (math.nan, ValueError, "must not be negative or NaN"),
         (Fraction(1, 3), ValueError, "must be a float64 number"),
+        (10**400, ValueError, "exceeds every float64 number"),
         ("1.0", TypeError, "must be a real number, got str; pass a float"),
         (None, TypeError, "must be a real number"),
         (1j, TypeError, "must be a real number"),

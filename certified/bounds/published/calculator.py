@@ -149,7 +149,10 @@ def _ball(key: str, value: Any, domain: Domain) -> arb:
         return value
     if not isinstance(value, Real):
         raise TypeError(f"{key} must be a real number, got {type(value).__name__}; pass a float, ball or JAX scalar")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{key} exceeds every float64 number; pass a smaller one") from None
     if not (math.isfinite(number) and domain.holds(number) and (number.is_integer() or not domain.whole)):
         raise ValueError(f"{key} must be {domain.text}, got {number!r}; pass such a value")
     if number != value:

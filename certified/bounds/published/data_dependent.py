@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb
 
+from certified.bounds.published.descent import finite
 from certified.bounds.published.guo import guo_corollary
 from certified.bounds.published.newton import newton_elementwise, newton_integral, newton_rows
 from certified.bounds.row_sums import norm_bound
@@ -81,7 +82,7 @@ def step_norms(features: Array, step: Array, spectral: float | None = None) -> S
     """Return certified upper bounds on the norms that the bounds on a Newton step need (claim T12).
 
     Args:
-        features: (n, d) remaining rows X; a row of weight c enters as √c times the row, or repeated.
+        features: (n, d) remaining rows X, each of weight 1; a row of whole weight c is repeated c times.
         step: (d,) the step v that is actually taken.
         spectral: an upper bound on ‖X‖₂ that is known already, such as that of more rows; else it is computed.
 
@@ -115,7 +116,7 @@ def newton_step_bounds(
     Corollary 1, which is for rows of norm at most 1, is given for rows of norm R, γ = MR.
 
     Args:
-        features: (n, d) remaining rows, float64.
+        features: (n, d) remaining rows of weight 1, float64; scaled rows do not stand for weighted ones.
         step: (d,) step v.
         third_derivative: M ≥ sup|ℓ‴|, such as ``LOGISTIC_THIRD_DERIVATIVE``.
         spectral: an upper bound on ‖X‖₂ that is known already; else it is computed.
@@ -125,6 +126,7 @@ def newton_step_bounds(
     >>> sorted(bounds), bounds["newton_rows"] < bounds["guo_corollary"]
     (['guo_corollary', 'newton_elementwise', 'newton_integral', 'newton_rows'], True)
     """
+    finite("third_derivative", third_derivative)
     norms = step_norms(features, step, spectral)
     return {
         "guo_corollary": guo_corollary(

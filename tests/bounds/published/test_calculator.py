@@ -186,6 +186,7 @@ VALID = {"n": 100.0, "strength": 0.5, "gradient_bound": 1.0, "curvature_lipschit
         ({"strength": math.nan}, ValueError, r"^strength must be positive, got nan"),
         ({"strength": math.inf}, ValueError, r"^strength must be positive, got inf"),
         ({"strength": Fraction(1, 3)}, ValueError, r"^strength must be a float64 number"),
+        ({"strength": 10**400}, ValueError, r"^strength exceeds every float64 number"),
         ({"strength": "1"}, TypeError, r"^strength must be a real number, got str; pass a float, ball or JAX scalar"),
         ({"strength": arb(0, 1)}, ValueError, r"^strength must be positive for all numbers in the ball"),
         ({"strength": jnp.ones(2)}, ValueError, r"^strength must be a scalar, got shape \(2,\)"),

@@ -38,6 +38,21 @@ def test_the_spectral_norm_is_an_upper_bound_and_tight(seed: int) -> None:
         assert bound <= np.linalg.norm(features, 2) * 1.002
 
 
+def test_a_row_of_whole_weight_is_repeated_and_fractional_weights_do_not_scale_rows() -> None:
+    """Claim T7a with ℓ‴ = M: one row x = 1 of weight c leaves c·(M/2)·v² exactly."""
+    third, step = 0.25, np.array([0.5])
+    repeated = newton_step_bounds(np.ones((3, 1)), step, third)
+    assert all(bound >= 3 * third / 2 * 0.25 for bound in repeated.values())
+    scaled = newton_step_bounds(np.full((1, 1), 0.5), step, third)
+    assert scaled["newton_rows"] < 0.25 * third / 2 * 0.25 and scaled["newton_elementwise"] < 0.25 * third / 2 * 0.25
+
+
+@pytest.mark.parametrize("third", [-1.0, math.nan, math.inf])
+def test_a_bad_third_derivative_is_named(third: float) -> None:
+    with pytest.raises(ValueError, match="third_derivative must"):
+        newton_step_bounds(np.eye(2), np.ones(2), third)
+
+
 def test_power_iteration_is_below() -> None:
     """The estimate of the published script is a lower bound, so that it proves nothing."""
     features = np.diag(np.linspace(1.0, 0.99, 30))
