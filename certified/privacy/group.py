@@ -94,7 +94,7 @@ def group_renyi(alpha: float, divergence: float, size: int) -> tuple[float, floa
     """Return (α/k, D′) for k = ``size`` rows, a power of two, from (α, D) for one row, α > k (claim T17c).
 
     Each doubling takes (α, D) to (α/2, D·(2α − 3)/(α − 2)), which is at most the published (α/2, 3D) from α = 3 on.
-    D′ is rounded up. Where α/k is no float64 number, or not above 1, or ``size`` is no power of two: ``ValueError``.
+    D′ is rounded up. Where α/k is not above 1, or ``size`` is no power of two: ``ValueError``.
 
     >>> group_renyi(16.0, 0.5, 4)
     (4.0, 2.244047619047619)
@@ -104,9 +104,8 @@ def group_renyi(alpha: float, divergence: float, size: int) -> tuple[float, floa
     count = _size(size)
     if count & (count - 1):
         raise ValueError(f"size must be a power of two for Rényi curves, got {count}; round it up to the next one")
-    result = order("alpha / size", alpha / count)
-    if result * count != alpha:
-        raise ValueError("alpha / size must be a float64 number; use larger orders")
+    # A power of two divides exactly; one above alpha would not even fit into a float.
+    result = order("alpha / size", alpha / count if count < alpha else 1.0)
     if divergence in (0.0, math.inf):
         return result, divergence
     doublings = count.bit_length() - 1

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from certified.bounds import certify_distance, linearise
 from certified.bounds.curvature import exchange
-from certified.bounds.distance import DistanceBound, assess, max_extended_norm, sharpen
+from certified.bounds.distance import DistanceBound, _witness_value, assess, max_extended_norm, sharpen
 from certified.bounds.exact_gradient import exact_gradient
+from certified.bounds.row_sums import Enclosure
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
@@ -233,3 +234,11 @@ def test_the_configuration_is_left_alone_and_the_weights_too() -> None:
     assert not jax.config.jax_enable_x64
     assert isinstance(bound.value, float)
     assert weights.tolist() == [[0.25], [-0.5]]
+
+
+@pytest.mark.parametrize("defect", [np.inf, np.nan])
+def test_a_witness_whose_defect_overflows_bounds_nothing(defect: float) -> None:
+    rows = Rows.from_arrays(np.ones((2, 1)), np.ones((2, 1)), np.ones(2))
+    witness = np.ones((1, 1))
+    value = _witness_value(Objective(LOGISTIC, rows, 1.0), Enclosure(witness, 0.0), witness, defect, 0.0, 1.0)
+    assert value == np.inf

@@ -146,3 +146,8 @@ def test_a_certificate_survives_json_and_tells_no_weight() -> None:
     assert Certificate.from_json(text) == certificate
     assert told(repr(WEIGHTS.tolist()), WEIGHTS) == WEIGHTS.ravel().tolist()
     assert not told(text + repr(certificate), np.vstack([WEIGHTS, RELEASED]))
+
+
+def test_a_linear_term_gets_no_certificate() -> None:
+    with pytest.raises(ValueError, match="linear term"):
+        issued(objective=replace(objective(), linear=np.ones((3, 1))))

@@ -126,3 +126,7 @@ def test_leaves_its_argument_alone() -> None:
     before = matrix.copy()
     min_eigenvalue_bound(matrix, 1e-20)
     assert np.array_equal(matrix, before)
+
+
+def test_an_error_above_the_estimate_leaves_no_bound() -> None:
+    assert min_eigenvalue_bound(np.eye(3), 10.0) == 0.0

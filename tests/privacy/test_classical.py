@@ -147,3 +147,8 @@ def test_unknown_form_is_refused() -> None:
 def test_formulas_run_on_every_scalar() -> None:
     check_formula(classical_multiplier, 1e-5, 1.25)
     check_formula(classical_tail, 3.0, 1.5)
+
+
+def test_an_infinite_distance_under_infinite_noise_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^sensitivity must be finite under infinite noise_std"):
+        classical_delta(0.5, math.inf, math.inf)

@@ -147,3 +147,9 @@ def test_bad_arguments_are_named(call: Callable[[], object], error: type[Excepti
 def test_formulas_run_on_every_scalar() -> None:
     check_formula(lambda epsilon: group_factor(epsilon, 5), 0.7)
     check_formula(doubling_factor, 7.0)
+
+
+@pytest.mark.parametrize("size", [16, 2**1100])
+def test_orders_that_are_used_up_are_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="alpha / size"):
+        group_renyi(16.0, 0.5, size)

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from flint import arb, ctx
+from flint import arb, arb_mat, ctx
 from hypothesis import example, given, settings
 
 from certified.bounds.distance import DistanceBound, certify_distance, max_extended_norm
 from certified.certificates.certificate import Certificate
-from certified.verification.distance import prove_distance
+from certified.verification import distance
+from certified.verification.distance import _exceeds, prove_distance
 from certified.verification.figures import check_figures
 from certified.verification.objective import LOSSES, PRECISION, ArbObjective, norm
 from tests.oracle import NoMinimiserError, Problem, minimise
@@ -116,3 +117,21 @@ def test_verifier_confirms_issuer_many_times(case: tuple[Problem, Array]) -> Non
 @given(problems_and_points())
 def test_proved_distance_is_at_least_the_truth_many_times(case: tuple[Problem, Array]) -> None:
     check_truth(*case)
+
+
+def test_curvature_is_not_proved_without_a_factor() -> None:
+    with ctx.workprec(PRECISION):
+        hessian = arb_mat(2, 2, [1.0, 0.0, 0.0, 1.0])
+        assert _exceeds(hessian, np.eye(2), 0.5)
+        assert not _exceeds(hessian, np.eye(2), 1.5)
+        assert not _exceeds(hessian, np.full((2, 2), np.inf), 0.5)
+
+
+def test_large_systems_are_not_solved_in_balls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then a true bound at scales where float64 is no guide stays unconfirmed, which is no refutation."""
+    monkeypatch.setattr(distance, "_SMALL", 0)
+    problem = Problem("squared", np.array([[0.0, 1.0], [1e9, 1e12]]), np.ones((2, 2)), np.ones(2), 1.0)
+    weights = np.zeros((2, 2))
+    bound = certify_distance(objective_of(problem), weights)
+    checks = check_figures(stated(problem, weights, bound), in_balls(problem, weights))
+    assert {check.name for check in checks if not check.passed} == {"distance_bound"}
