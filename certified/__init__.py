@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from certified.estimators import CertifiedRidge as CertifiedRidge
     from certified.estimators.persistence import ModelFormatError as ModelFormatError
     from certified.removal import TargetNotReachedError as TargetNotReachedError
+    from certified.service import DeletionStore as DeletionStore
     from certified.verification.report import VerificationError as VerificationError
     from certified.verification.report import VerificationReport as VerificationReport
     from certified.verification.verify import verify as verify
@@ -23,6 +24,7 @@ _HOMES = {
     "CertificateFormatError": "certified.certificates.certificate",
     "CertifiedLogisticRegression": "certified.estimators",
     "CertifiedRidge": "certified.estimators",
+    "DeletionStore": "certified.service",
     "ModelFormatError": "certified.estimators.persistence",
     "TargetNotReachedError": "certified.removal",
     "UnknownIdError": "certified.data.index",

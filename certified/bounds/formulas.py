@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from certified.numerics.scalar import log, sqrt
+from certified.numerics.scalar import exp, expm1, log, sqrt
 
 Scalar = Any
 """A float, an Arb ball or a JAX scalar; every argument of one call is of the same kind."""
@@ -62,3 +62,46 @@ def intercept_curvature(alpha: Scalar, total_curvature: Scalar, first_moment: Sc
     gap = alpha - total_curvature + first_moment * first_moment / total_curvature
     discriminant = gap * gap + 4 * first_moment * first_moment
     return 2 * determinant / (trace + sqrt(discriminant))
+
+
+def curvature_change(drift: Scalar, reach: Scalar) -> Scalar:
+    """Return β = e^δ(e^u − 1)/u − 1: the largest relative change of a mean curvature over a step (claim T6).
+
+    δ bounds ν·|x̃_i·(W₁ − W₀)| between the points of linearisation and of the gradient, u > 0 bounds ν·|x̃_i·V| over
+    the step.
+
+    >>> round(curvature_change(0.0, 1e-3), 7)
+    0.0005002
+    """
+    return exp(drift) * expm1(reach) / reach - 1
+
+
+def curvature_decrease(drift: Scalar, reach: Scalar) -> Scalar:
+    """Return β₋ = e^(−δ)(1 − e^(−u))/u: a mean curvature over a step is at least β₋ times the old (claim T6).
+
+    >>> round(curvature_decrease(0.0, 1e-3), 7)
+    0.9995002
+    """
+    return exp(-drift) * -expm1(-reach) / reach
+
+
+def data_amplification(curvature: Scalar, alpha: Scalar) -> Scalar:
+    """Return C ≥ ‖A⁻¹B^½‖₂ for A = B + α·I, B ⪰ 0, and m ≤ λ_min(A) (claim T6).
+
+    C = 1/(2√α) where m ≤ 2α, else √(m − α)/m. Without a penalty on every coordinate, α = 0 gives C = 1/√m.
+
+    >>> data_amplification(4.0, 4.0), data_amplification(4.0, 0.0)
+    (0.25, 0.5)
+    """
+    if curvature > 2 * alpha:
+        return sqrt(curvature - alpha) / curvature
+    return 1 / (2 * sqrt(alpha))
+
+
+def intercept_amplification(alpha: Scalar, lever: Scalar) -> Scalar:
+    """Return C = √(1/(4α) + α·‖A⁻¹e_p‖²) ≥ ‖A⁻¹B^½‖₂ for A = B + α·P, P sparing the last coordinate (claim T6).
+
+    >>> intercept_amplification(4.0, 0.0)
+    0.25
+    """
+    return sqrt(1 / (4 * alpha) + alpha * lever * lever)

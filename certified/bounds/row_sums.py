@@ -38,7 +38,7 @@ class Enclosure:
     @property
     def norm(self) -> float:
         """Upper bound on the norm of the exact array."""
-        return _up(norm_bound(self.value) + self.error)
+        return inflated(norm_bound(self.value) + self.error)
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,7 +51,7 @@ class CurvatureSums:
 
 def norm_bound(array: Array) -> float:
     """Return an upper bound on the Frobenius norm of a computed array."""
-    return _up(float(np.linalg.norm(array)) * (1.0 + 2.0 * gamma(array.size + 2)) + 1e-150 * array.size)
+    return inflated(float(np.linalg.norm(array)) * (1.0 + 2.0 * gamma(array.size + 2)) + 1e-150 * array.size)
 
 
 @in_float64
@@ -64,7 +64,7 @@ def certified_gradient(objective: Objective, weights: Array) -> Enclosure:
         objective.fit_intercept,
         rows,
         jnp.asarray(weights),
-        *_predictor_scale(objective, weights),
+        *predictor_scale(objective, weights),
     )
     penalised = objective.penalty * weights
     total = np.asarray(value) + penalised
@@ -85,8 +85,8 @@ def certified_hvp(objective: Objective, weights: Array, direction: Array) -> Enc
         objective.rows,
         jnp.asarray(weights),
         jnp.asarray(direction),
-        *_predictor_scale(objective, weights),
-        *_predictor_scale(objective, direction),
+        *predictor_scale(objective, weights),
+        *predictor_scale(objective, direction),
     )
     penalised = objective.penalty * direction
     parts = norm_bound(np.asarray(value)) + norm_bound(penalised)
@@ -99,13 +99,13 @@ def certified_data_hessians(objective: Objective, weights: Array) -> tuple[Enclo
     _check_magnitude(weights)
     curvature, size, error = _curvature_sums(
         objective.loss, objective.fit_intercept, objective.rows, jnp.asarray(weights),
-        *_predictor_scale(objective, weights),
+        *predictor_scale(objective, weights),
     )  # fmt: skip
     hessians = objective.data_hessian(curvature)
     depth = gamma(objective.rows.summation_depth + 8)
     inflate = _inflation(objective.rows)
     return tuple(
-        Enclosure(h, _nan_to_inf(_up((float(e) + 2.0 * depth * float(s)) * inflate + _underflow(objective, 1.0))))
+        Enclosure(h, nan_to_inf(inflated((float(e) + 2.0 * depth * float(s)) * inflate + _underflow(objective, 1.0))))
         for h, s, e in zip(hessians, np.asarray(size), np.asarray(error), strict=False)
     )
 
@@ -117,7 +117,7 @@ def certified_curvature_sums(objective: Objective, weights: Array) -> CurvatureS
     sums, total_error, moment_size, moment_error = (
         np.asarray(a)
         for a in _moment_sums(
-            objective.loss, objective.rows, jnp.asarray(weights), *_predictor_scale(objective, weights)
+            objective.loss, objective.rows, jnp.asarray(weights), *predictor_scale(objective, weights)
         )
     )
     depth = gamma(objective.rows.summation_depth + 8)
@@ -135,7 +135,7 @@ def _pass_error(objective: Objective, size: float, error: float, parts: float) -
     depth = objective.rows.summation_depth
     inflate = _inflation(objective.rows)
     total = (error + gamma(depth + 8) * size) * inflate + 8.0 * UNIT_ROUNDOFF * parts
-    return _nan_to_inf(_up(total + _underflow(objective, parts)))
+    return nan_to_inf(inflated(total + _underflow(objective, parts)))
 
 
 def _inflation(rows: Rows) -> float:
@@ -143,7 +143,7 @@ def _inflation(rows: Rows) -> float:
     return 1.0 + 2.0 * gamma(rows.slots + rows.n_outputs + 64)
 
 
-def _predictor_scale(objective: Objective, weights: Array) -> tuple[jax.Array, jax.Array]:
+def predictor_scale(objective: Objective, weights: Array) -> tuple[jax.Array, jax.Array]:
     """(K,) factors f, b with |ẑ_ik − z_ik| ≤ f_k·ρ_i + b_k for the computed predictor (T12)."""
     d = objective.rows.n_features
     feature_weights = weights[:d]
@@ -163,28 +163,30 @@ def _underflow(objective: Objective, parts: float) -> float:
     return UNDERFLOW * rows.slots * (rows.n_features + 4) * (rows.n_outputs + 1) * (1.0 + parts)
 
 
-def _up(value: float) -> float:
+def inflated(value: float) -> float:
+    """A bound after one more rounding to nearest."""
     return value * (1.0 + 4.0 * UNIT_ROUNDOFF) if math.isfinite(value) else value
 
 
-def _nan_to_inf(value: float) -> float:
+def nan_to_inf(value: float) -> float:
     """An overflow on the way to a bound leaves no bound."""
     return math.inf if math.isnan(value) else value
 
 
-def _extended_norms(rows: Rows, fit_intercept: bool) -> jax.Array:
+def extended_norms(rows: Rows, fit_intercept: bool) -> jax.Array:
     """Upper bounds on ‖x̃_i‖₂, the constant feature included."""
     if not fit_intercept:
         return rows.norms
     return jnp.sqrt(jnp.square(rows.norms) + 1.0) * (1.0 + 8.0 * UNIT_ROUNDOFF)
 
 
-def _predict(rows: Rows, fit_intercept: bool, weights: jax.Array) -> jax.Array:
+def predict(rows: Rows, fit_intercept: bool, weights: jax.Array) -> jax.Array:
+    """Linear predictors z (blocks, size, K)."""
     z = jnp.einsum("bid,dk->bik", rows.features, weights[: rows.features.shape[2]])
     return z + weights[-1] if fit_intercept else z
 
 
-def _curvature_and_growth(
+def curvature_and_growth(
     loss: Loss, rows: Rows, z: jax.Array, zeta: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """φ''(ẑ), sup of φ'' over [ẑ − ζ, ẑ + ζ], and a bound on |φ''(ẑ) − φ''(z)| there (self-concordance)."""
@@ -197,7 +199,7 @@ def _curvature_and_growth(
     return curvature, supremum, change
 
 
-def _coefficient_error(loss: Loss, coefficient: jax.Array, c: jax.Array, propagated: jax.Array) -> jax.Array:
+def coefficient_error(loss: Loss, coefficient: jax.Array, c: jax.Array, propagated: jax.Array) -> jax.Array:
     """Bound |ŝ − s| for a coefficient c·φ-derivative: evaluation, product, propagated predictor error, underflow."""
     relative = 2.0 * loss.evaluation_error + 8.0 * UNIT_ROUNDOFF
     return relative * jnp.abs(coefficient) + c * (propagated + UNDERFLOW) * (1.0 + 8.0 * UNIT_ROUNDOFF)
@@ -207,12 +209,12 @@ def _coefficient_error(loss: Loss, coefficient: jax.Array, c: jax.Array, propaga
 def _gradient_sums(
     loss: Loss, fit_intercept: bool, rows: Rows, weights: jax.Array, rate: jax.Array, offset: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    z = _predict(rows, fit_intercept, weights)
+    z = predict(rows, fit_intercept, weights)
     zeta = rows.norms[..., None] * rate + offset
     c = rows.weights[..., None]
     coefficient = c * loss.derivative(z, rows.targets)
-    _, supremum, _ = _curvature_and_growth(loss, rows, z, zeta)
-    error = _coefficient_error(loss, coefficient, c, supremum * zeta)
+    _, supremum, _ = curvature_and_growth(loss, rows, z, zeta)
+    error = coefficient_error(loss, coefficient, c, supremum * zeta)
     return (
         row_sum(rows.features, coefficient, fit_intercept),
         *_weighted(rows, fit_intercept, coefficient, error),
@@ -231,15 +233,15 @@ def _hvp_sums(
     direction_rate: jax.Array,
     direction_offset: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    z = _predict(rows, fit_intercept, weights)
+    z = predict(rows, fit_intercept, weights)
     zeta = rows.norms[..., None] * rate + offset
     c = rows.weights[..., None]
-    curvature, supremum, change = _curvature_and_growth(loss, rows, z, zeta)
-    slope = _predict(rows, fit_intercept, direction)
+    curvature, supremum, change = curvature_and_growth(loss, rows, z, zeta)
+    slope = predict(rows, fit_intercept, direction)
     slope_error = rows.norms[..., None] * direction_rate + direction_offset
     coefficient = c * curvature * slope
     propagated = change * (jnp.abs(slope) + slope_error) + supremum * slope_error
-    error = _coefficient_error(loss, coefficient, c, propagated)
+    error = coefficient_error(loss, coefficient, c, propagated)
     return (
         row_sum(rows.features, coefficient, fit_intercept),
         *_weighted(rows, fit_intercept, coefficient, error),
@@ -250,12 +252,12 @@ def _hvp_sums(
 def _curvature_sums(
     loss: Loss, fit_intercept: bool, rows: Rows, weights: jax.Array, rate: jax.Array, offset: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    z = _predict(rows, fit_intercept, weights)
+    z = predict(rows, fit_intercept, weights)
     zeta = rows.norms[..., None] * rate + offset
     c = rows.weights[..., None]
-    curvature, _, change = _curvature_and_growth(loss, rows, z, zeta)
-    error = _coefficient_error(loss, c * curvature, c, change)
-    squares = jnp.square(_extended_norms(rows, fit_intercept))[..., None]
+    curvature, _, change = curvature_and_growth(loss, rows, z, zeta)
+    error = coefficient_error(loss, c * curvature, c, change)
+    squares = jnp.square(extended_norms(rows, fit_intercept))[..., None]
     return c * curvature, jnp.sum(squares * c * curvature, (0, 1)), jnp.sum(squares * error, (0, 1))
 
 
@@ -263,11 +265,11 @@ def _curvature_sums(
 def _moment_sums(
     loss: Loss, rows: Rows, weights: jax.Array, rate: jax.Array, offset: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    z = _predict(rows, True, weights)
+    z = predict(rows, True, weights)
     zeta = rows.norms[..., None] * rate + offset
     c = rows.weights[..., None]
-    curvature, _, change = _curvature_and_growth(loss, rows, z, zeta)
-    error = _coefficient_error(loss, c * curvature, c, change)
+    curvature, _, change = curvature_and_growth(loss, rows, z, zeta)
+    error = coefficient_error(loss, c * curvature, c, change)
     norms = rows.norms[..., None]
     sums = row_sum(rows.features, c * curvature, True)
     return (
@@ -280,7 +282,7 @@ def _moment_sums(
 
 def _weighted(rows: Rows, fit_intercept: bool, coefficient: jax.Array, error: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Σ ρ̃_i‖ŝ_i‖₂ and Σ ρ̃_i‖ε_i‖₂ over the rows."""
-    norms = _extended_norms(rows, fit_intercept)
+    norms = extended_norms(rows, fit_intercept)
     # 1e-290 covers squares that underflow: the root is then still an upper bound.
     size, slack = (jnp.sqrt(jnp.sum(jnp.square(a), axis=-1) + 1e-290) for a in (coefficient, error))
     return jnp.sum(norms * size), jnp.sum(norms * slack)

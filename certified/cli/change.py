@@ -64,7 +64,7 @@ def remove(
                 raise ValueError("--labels needs a classifier, and this model predicts numbers: use --ids")
             estimator.remove(labels=match(listed(labels), estimator.classes_.tolist(), "--labels"))
         else:
-            estimator.remove(match(_named_ids(ids, ids_file), estimator.ids_.tolist(), "--" + chosen[0]))
+            estimator.remove(match(named_ids(ids, ids_file), estimator.ids_.tolist(), "--" + chosen[0]))
 
     _change("remove", model, certificate, request, as_json=as_json)
 
@@ -127,7 +127,7 @@ def correct(
     _change("correct", model, certificate, request, as_json=as_json)
 
 
-def _named_ids(ids: str | None, ids_file: Path | None) -> list[str]:
+def named_ids(ids: str | None, ids_file: Path | None) -> list[str]:
     """Ids from the command line or from a file, as text."""
     if ids is not None:
         return listed(ids)

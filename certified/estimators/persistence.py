@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ from certified.estimators.session import Recipe, Session
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
 from certified.removal import RemovalState, UpdateInfo
+
+if TYPE_CHECKING:
+    from certified.estimators.base import CertifiedEstimator
 
 Array = npt.NDArray[np.float64]
 
@@ -71,9 +74,38 @@ class SavedModel:
         """Return the session that can go on deleting, or None without the secret file."""
         return None if self.secret is None else _restore(recipe, self.secret, self.released)
 
+    def row_digests(self) -> list[bytes]:
+        """Return the commitment digests of the rows in force.
+
+        Raises:
+            ModelFormatError: without secrets there are no rows.
+        """
+        if self.secret is None:
+            raise ModelFormatError("the model was read without its secrets, so it has no rows")
+        salt, labels = bytes.fromhex(self.secret["salt"]), self.secret["labels"]
+        return row_digests(salt, self.secret["features"], labels, self.secret["sample_weights"])
+
+    def publish(self, path: str | Path) -> None:
+        """Write the public file, complete or not at all."""
+        header = {
+            "format": FORMAT,
+            "estimator": self.estimator,
+            "params": self.params,
+            "fitted": self.fitted,
+            "statement": self.statement,
+        }
+        _write(Path(path), _archive({"header": header}, released=self.released))
+
 
 def save(path: str | Path, session: Session, *, estimator: str, params: dict[str, Any], fitted: dict[str, Any]) -> None:
     """Write ``path`` (public) and `secret_path` (owner-only), each complete or not at all."""
+    content = dumps(session, estimator=estimator, params=params, fitted=fitted)
+    _write(secret_path(path), content)
+    loads(content).publish(path)
+
+
+def dumps(session: Session, *, estimator: str, params: dict[str, Any], fitted: dict[str, Any]) -> bytes:
+    """Return what the secret file holds: everything."""
     header = {
         "format": FORMAT,
         "estimator": estimator,
@@ -97,15 +129,13 @@ def save(path: str | Path, session: Session, *, estimator: str, params: dict[str
         "removed_total": session.removed_total,
         "remarks": session.remarks,
     }
-    _write(
-        secret_path(path),
+    return _archive(
         {"header": header, "secret": secret},
         released=session.released,
         weights=session.state.weights,
         features=np.asarray(rows.features).reshape(-1, rows.n_features)[held],
         sample_weights=session.register.weights[held],
     )
-    _write(Path(path), {"header": header}, released=session.released)
 
 
 def read(path: str | Path) -> SavedModel:
@@ -116,10 +146,50 @@ def read(path: str | Path) -> SavedModel:
         ModelFormatError: a file is damaged or of an unknown format.
     """
     path, secrets = Path(path), secret_path(path)
-    texts, arrays = _read(secrets if secrets.exists() else path)
+    return _saved(*_read(secrets if secrets.exists() else path), str(path))
+
+
+def loads(content: bytes) -> SavedModel:
+    """Read what `dumps` returned.
+
+    Raises:
+        ModelFormatError: it is damaged or of an unknown format.
+    """
+    return _saved(*_parse(io.BytesIO(content), "the content"), "the content")
+
+
+def pack(model: CertifiedEstimator) -> bytes:
+    """Return a model with its secrets as one string of bytes, for storage beside other records."""
+    session = model._open()
+    fitted = model._public_attributes()
+    return dumps(session, estimator=type(model).__name__, params=model.get_params(deep=False), fitted=fitted)
+
+
+def unpack(content: bytes) -> CertifiedEstimator:
+    """Restore what `pack` returned, able to delete.
+
+    Raises:
+        ModelFormatError: it is damaged, has no secrets, or is of an unknown format or estimator.
+    """
+    from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
+
+    saved = loads(content)
+    kinds: list[type[CertifiedEstimator]] = [CertifiedLogisticRegression, CertifiedRidge]
+    kind = next((kind for kind in kinds if kind.__name__ == saved.estimator), None)
+    if kind is None or saved.secret is None:
+        raise ModelFormatError(f"the content holds no {saved.estimator} that can delete")
+    model = kind(**{**saved.params, "assumptions": tuple(saved.params["assumptions"])})
+    session = saved.restore(model._recipe())
+    assert session is not None
+    model._session, model.certificate_ = session, session.certificate
+    model._publish(saved.released, saved.fitted)
+    return model
+
+
+def _saved(texts: dict[str, Any], arrays: dict[str, Array], name: str) -> SavedModel:
     header = texts["header"]
     if header.get("format") != FORMAT:
-        raise ModelFormatError(f"{path} does not hold a model of format {FORMAT!r}")
+        raise ModelFormatError(f"{name} does not hold a model of format {FORMAT!r}")
     return SavedModel(
         estimator=header["estimator"],
         params=header["params"],
@@ -173,15 +243,19 @@ def _restore(recipe: Recipe, secret: dict[str, Any], released: Array) -> Session
     return session
 
 
-def _write(path: Path, texts: dict[str, Any], **arrays: Array) -> None:
-    """Write owner-readable only, complete or not at all."""
+def _archive(texts: dict[str, Any], **arrays: Array) -> bytes:
     encoded = {name: np.frombuffer(json.dumps(value).encode(), np.uint8) for name, value in texts.items()}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **encoded, **arrays)
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write owner-readable only, complete or not at all."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(buffer.getbuffer())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -192,13 +266,21 @@ def _write(path: Path, texts: dict[str, Any], **arrays: Array) -> None:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            contents = {name: file[name] for name in file.files}
-        texts = {n: json.loads(bytes(contents.pop(n)).decode()) for n in ("header", "secret") if n in contents}
+        with path.open("rb") as file:
+            return _parse(file, str(path))
     except FileNotFoundError:
         raise FileNotFoundError(f"no saved model at {path}") from None
+    except OSError as error:
+        raise ModelFormatError(f"{path} cannot be read ({type(error).__name__})") from None
+
+
+def _parse(file: BinaryIO, name: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            contents = {key: archive[key] for key in archive.files}
+        texts = {n: json.loads(bytes(contents.pop(n)).decode()) for n in ("header", "secret") if n in contents}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise ModelFormatError(f"{path} is not a saved model, or is damaged ({type(error).__name__})") from None
+        raise ModelFormatError(f"{name} is not a saved model, or is damaged ({type(error).__name__})") from None
     if "header" not in texts:
-        raise ModelFormatError(f"{path} is not a saved model")
+        raise ModelFormatError(f"{name} is not a saved model")
     return texts, contents
