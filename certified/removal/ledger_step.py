@@ -22,6 +22,7 @@ from certified.bounds.ledger import Defect, anchored_distance, defect
 from certified.bounds.row_sums import certified_gradient, norm_bound
 from certified.data.rows import Rows
 from certified.numerics.rounding import MAGNITUDE_LIMIT
+from certified.numerics.threads import blas_threads_for
 from certified.objective import Objective
 from certified.removal import newton
 from certified.removal.ledger_state import LedgerState, Spent, inverses_of, largest_eigenvalue, precondition
@@ -72,12 +73,13 @@ def update(
     """
     if not isinstance(state, LedgerState) or state.anchor is None or not _same_problem(state, objective):
         return _opened(*newton.update(state, objective, target, removed, added))
-    changed = [(rows, sign) for rows, sign in ((removed, -1.0), (added, 1.0)) if rows is not None]
-    anchor = exchange(state.anchor, state.objective.alpha, objective, changed)
-    spent = replace(
-        state.spent, requests=state.spent.requests + 1, requests_since_pass=state.spent.requests_since_pass + 1
-    )
-    return _Attempt(objective, target, anchor, state.inverses, state.weights, spent).run()
+    with blas_threads_for(len(state.weights)):
+        changed = [(rows, sign) for rows, sign in ((removed, -1.0), (added, 1.0)) if rows is not None]
+        anchor = exchange(state.anchor, state.objective.alpha, objective, changed)
+        spent = replace(
+            state.spent, requests=state.spent.requests + 1, requests_since_pass=state.spent.requests_since_pass + 1
+        )
+        return _Attempt(objective, target, anchor, state.inverses, state.weights, spent).run()
 
 
 class _Attempt:
