@@ -112,8 +112,13 @@ def test_cold_start_is_light_and_fast(command: list[str]) -> None:
         "from certified.cli import main\n"
         "try:\n    main()\nfinally:\n    import time; print(time.process_time(), *sys.modules, file=sys.stderr)"
     )
-    started = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=True)
-    seconds, *modules = started.stderr.split()
-    assert not {"jax", "jaxlib", "sklearn", "pandas", "scipy", "matplotlib"} & set(modules)
-    # Processor time, because the clock of a shared machine says little; it takes 0.2 to 0.4 seconds.
-    assert float(seconds) < 2.0
+    runs = [
+        subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=True).stderr.split()
+        for _ in range(3)
+    ]
+    loaded = {name.partition(".")[0] for name in runs[0][1:]}
+    heavy = {"flax", "jax", "jaxlib", "matplotlib", "pandas", "pyarrow", "scipy", "sklearn"}
+    assert "certified" in loaded
+    assert not loaded & heavy
+    # Processor time, which other processes on the machine change little; measured: 0.4 s.
+    assert min(float(run[0]) for run in runs) < 0.8

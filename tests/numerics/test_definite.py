@@ -9,6 +9,7 @@ from flint import arb, arb_mat, ctx
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certified.numerics import definite
 from certified.numerics.definite import min_eigenvalue_bound
 from tests.oracle import is_positive_definite
 
@@ -130,3 +131,9 @@ def test_leaves_its_argument_alone() -> None:
 
 def test_an_error_above_the_estimate_leaves_no_bound() -> None:
     assert min_eigenvalue_bound(np.eye(3), 10.0) == 0.0
+
+
+def test_no_factor_is_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimate alone proves nothing."""
+    monkeypatch.setattr(definite, "_factorises", lambda matrix: False)
+    assert min_eigenvalue_bound(np.eye(3), 0.0) == 0.0

@@ -34,8 +34,7 @@ def contraction_factor(step: float, strong_convexity: float, smoothness: float) 
     """
     step = finite("step", step)
     m, smooth = _curvatures(strong_convexity, smoothness)
-    ends = [round_up(lambda end=end: abs(1 - exact(step) * exact(end))) for end in (m, smooth)]  # type: ignore[misc]
-    return max(ends)
+    return round_up(lambda: abs(1 - exact(step) * exact(m)).max(abs(1 - exact(step) * exact(smooth))))
 
 
 def distance_after_steps(distance: float, shift: float, contraction: float, steps: int) -> float:
