@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from certified.bounds.distance import DistanceBound, certify_distance, max_extended_norm
 from certified.certificates.certificate import Certificate
 from certified.verification import distance
-from certified.verification.distance import _exceeds, prove_distance
+from certified.verification.distance import _Approximation, _exceeds, prove_distance
 from certified.verification.figures import check_figures
 from certified.verification.objective import LOSSES, PRECISION, ArbObjective, norm
 from tests.oracle import NoMinimiserError, Problem, minimise
@@ -135,3 +135,8 @@ def test_large_systems_are_not_solved_in_balls(monkeypatch: pytest.MonkeyPatch) 
     bound = certify_distance(objective_of(problem), weights)
     checks = check_figures(stated(problem, weights, bound), in_balls(problem, weights))
     assert {check.name for check in checks if not check.passed} == {"distance_bound"}
+
+
+@pytest.mark.parametrize("hessian", [np.zeros((2, 2)), np.full((2, 2), np.inf), np.diag([1.0, -1.0])])
+def test_a_useless_hessian_guides_like_the_identity(hessian: Array) -> None:
+    np.testing.assert_allclose(_Approximation.of(hessian).solve(np.array([1.0, -2.0])), [1.0, -2.0])
