@@ -14,7 +14,7 @@ from certified.verification.gaussian import gaussian_delta, largest_mu
 from certified.verification.objective import LOSSES, LossConstants
 from certified.verification.report import Check
 
-DISTANCE_CLAIMS = {"T0": {"T0"}, "T1": {"T1"}, "T2": {"T2"}, "T2w": {"T2", "T2w"}}
+DISTANCE_CLAIMS = {"T0": {"T0"}, "T1": {"T1"}, "T2": {"T2"}, "T2w": {"T2", "T2w"}, "T6": {"T2", "T6", "T6a"}}
 LOSS_CLAIMS = {"logistic": {"C-logistic", "T12e"}, "squared": {"C-squared"}}
 NOISES = ("rounded_gaussian", "idealized_gaussian")
 
@@ -138,7 +138,7 @@ def _claims(c: Certificate) -> Iterator[str]:
         yield "claims must be sorted, each named once"
     needed = {*CLAIMS, *DISTANCE_CLAIMS[c.distance_claim], *LOSS_CLAIMS.get(c.loss, ())}
     permitted = needed | {"T12b", "T13"}
-    if c.distance_claim in ("T2", "T2w"):
+    if c.distance_claim in ("T2", "T2w", "T6"):
         curvature = {"T2f", "T2s" if c.fit_intercept else "T1"}
         permitted |= curvature
         if len(curvature & set(c.claims)) != 1:

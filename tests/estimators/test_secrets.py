@@ -17,7 +17,7 @@ from certified.data.rows import Rows
 from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
 from certified.losses import LOGISTIC
 from certified.objective import Objective
-from certified.removal import TargetNotReachedError
+from certified.removal import LedgerState, TargetNotReachedError
 from certified.solvers import solve
 from tests.estimators.reference import Model, told
 
@@ -40,7 +40,9 @@ def secrets_of(model: Model) -> Array:
     """Rows, noise-free weights, and what is computed from them on the way."""
     state = model._session.state
     hessians = [h.value for h in state.linearisation.data_hessians]
-    parts = [FEATURES, state.weights, state.gradient, state.linearisation.weights, *hessians]
+    assert isinstance(state, LedgerState) and state.anchor is not None
+    ledger = [state.anchor.point, state.anchor.gradient.value, *state.inverses]
+    parts = [FEATURES, state.weights, state.gradient, state.linearisation.weights, *hessians, *ledger]
     targets = TARGETS if isinstance(model, CertifiedRidge) else np.zeros(0)
     values = np.concatenate([targets, *(np.ravel(part) for part in parts)])
     return values[values != np.round(values)]
@@ -70,7 +72,7 @@ def test_no_object_shows_a_secret(kind: str) -> None:
     assert told(repr(secrets.tolist()), secrets) == secrets.tolist()
     objects = list(inside(model, set()))
     kinds = {type(value).__name__ for value in objects}
-    assert {"Session", "RemovalState", "Rows", "Objective", "Linearisation", "Enclosure", "RowIndex"} <= kinds
+    assert {"Session", "LedgerState", "Anchor", "Rows", "Objective", "Linearisation", "Enclosure", "RowIndex"} <= kinds
     for value in (*objects, model.audit_bundle(), model.update_info_):
         assert not told(f"{value!r} {value!s}", secrets), type(value).__name__
     assert not told(model._repr_html_() or "", secrets)

@@ -13,7 +13,8 @@ from certified.bounds.exact_gradient import exact_gradient
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
-from certified.removal import RemovalState, TargetNotReachedError, UpdateInfo, initialise, newton, update
+from certified.removal import RemovalState, TargetNotReachedError, UpdateInfo, newton
+from certified.removal.newton import initialise, update
 from tests.oracle import Problem, is_upper_bound
 from tests.strategies import objective_of, powers_of_ten, problems, without
 

@@ -21,7 +21,7 @@ from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
 from certified.privacy.composition import compose_gaussian
 from certified.privacy.noise import idealized_gaussian, release_gaussian
-from certified.removal import initialise, update
+from certified.removal import RemovalState, ledger_step, newton
 from certified.verification.report import VerificationReport
 from certified.verification.verify import verify
 
@@ -67,6 +67,8 @@ def make_case(
     noise: str = "rounded_gaussian",
     max_releases: int = 1,
     removal: bool = True,
+    ledger: bool = False,
+    target: float = TARGET,
     sharpened: bool = False,
     shift: float = 0.0,
     noise_std: float = 1e-3,
@@ -74,7 +76,7 @@ def make_case(
 ) -> Case:
     """Train, release, remove `REMOVED` rows and release again; the case is that of the last release.
 
-    ``sharpened`` certifies by every claim that applies; ``shift`` moves the weights away from the minimiser first.
+    ``ledger`` deletes by the ledger step, certified by T6. ``sharpened`` certifies by every claim that applies; ``shift`` moves the weights away from the minimiser first.
     """
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 3))
@@ -96,14 +98,15 @@ def make_case(
     rows = Rows.from_arrays(X, signs, weights)
     objective = Objective({"logistic": LOGISTIC, "squared": SQUARED}[loss], rows, alpha(weights), fit_intercept)
     budget = ReleaseBudget.create(1.0, 1e-6, noise_std, max_releases)
-    state, _ = initialise(objective, TARGET)
+    mechanism = ledger_step if ledger else newton
+    state: RemovalState = mechanism.initialise(objective, target)[0]
     kind, removed, added = "fit", 0, n
     if removal:
         budget = budget.spend(state.bound.value)
         out = np.arange(REMOVED)
         X, y, weights = X[REMOVED:], y[REMOVED:], weights[REMOVED:]
         objective = replace(objective, rows=rows.without(out), alpha=alpha(weights))
-        state, _ = update(state, objective, TARGET, removed=rows.take(out))
+        state = mechanism.update(state, objective, target, removed=rows.take(out))[0]
         kind, removed, added = "remove", REMOVED, 0
     point, bound = state.weights, state.bound
     if shift:
