@@ -156,9 +156,7 @@ class CertifiedEstimator(BaseEstimator):
 
     def save(self, path: str | Path) -> None:
         """Write the public model to ``path`` and the secrets beside it, with owner-only permissions; no pickle."""
-        session = self._open()
-        params, fitted = self.get_params(deep=False), self._public_attributes()
-        persistence.save(path, session, estimator=type(self).__name__, params=params, fitted=fitted)
+        persistence.save(path, self)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -171,13 +169,7 @@ class CertifiedEstimator(BaseEstimator):
         saved = persistence.read(path)
         if saved.estimator != cls.__name__:
             raise persistence.ModelFormatError(f"{path} holds a {saved.estimator}: load it with that class")
-        model = cls(**{**saved.params, "assumptions": tuple(saved.params["assumptions"])})
-        session = saved.restore(model._recipe())
-        if session is not None:
-            model._session = session
-            model.certificate_ = session.certificate
-        model._publish(saved.released, saved.fitted)
-        return model
+        return saved.build(cls)
 
     @property
     def update_info_(self) -> UpdateInfo:

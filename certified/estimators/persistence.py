@@ -13,27 +13,19 @@ import os
 import tempfile
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from certified.bounds.curvature import linearise
-from certified.bounds.distance import DistanceBound, assess
-from certified.certificates.certificate import Certificate
-from certified.certificates.commitment import row_digests
-from certified.data.index import RowIndex
-from certified.data.rows import Rows
-from certified.estimators.register import Register
-from certified.estimators.session import Recipe, Session
-from certified.objective import Objective
-from certified.privacy.budget import ReleaseBudget
-from certified.removal import RemovalState, UpdateInfo
+from certified.estimators.snapshot import HeldRows, facts_of, restore
 
 if TYPE_CHECKING:
     from certified.estimators.base import CertifiedEstimator
+
+    Model = TypeVar("Model", bound=CertifiedEstimator)
 
 Array = npt.NDArray[np.float64]
 
@@ -52,7 +44,7 @@ def secret_path(path: str | Path) -> Path:
 
 @dataclass(frozen=True, repr=False)
 class SavedModel:
-    """What a saved model holds; ``secret`` only where its secret file was found.
+    """What a saved model holds; ``facts``, ``weights`` and ``rows`` only where its secrets were found.
 
     Attributes:
         estimator: name of the estimator class.
@@ -60,7 +52,9 @@ class SavedModel:
         fitted: its fitted attributes beside the weights.
         statement: the publishable part of the last certificate.
         released: released weights (p, K).
-        secret: everything that deleting needs, rows included.
+        facts: secrets that are neither arrays nor rows.
+        weights: noise-free weights (p, K), a secret.
+        rows: the rows in force, secrets.
     """
 
     estimator: str
@@ -68,74 +62,71 @@ class SavedModel:
     fitted: dict[str, Any]
     statement: dict[str, Any]
     released: Array
-    secret: dict[str, Any] | None
+    facts: dict[str, Any] | None = None
+    weights: Array | None = None
+    rows: HeldRows | None = None
 
-    def restore(self, recipe: Recipe) -> Session | None:
-        """Return the session that can go on deleting, or None without the secret file."""
-        return None if self.secret is None else _restore(recipe, self.secret, self.released)
+    def build(self, kind: type[Model]) -> Model:
+        """Return the model; without secrets it predicts but cannot delete."""
+        model = kind(**{**self.params, "assumptions": tuple(self.params["assumptions"])})
+        if self.facts is not None and self.weights is not None and self.rows is not None:
+            model._session = restore(model._recipe(), self.facts, self.rows, self.weights, self.released)
+            model.certificate_ = model._session.certificate
+        model._publish(self.released, self.fitted)
+        return model
 
-    def row_digests(self) -> list[bytes]:
-        """Return the commitment digests of the rows in force.
+    @property
+    def public(self) -> SavedModel:
+        """The same without secrets."""
+        return replace(self, facts=None, weights=None, rows=None)
 
-        Raises:
-            ModelFormatError: without secrets there are no rows.
-        """
-        if self.secret is None:
-            raise ModelFormatError("the model was read without its secrets, so it has no rows")
-        salt, labels = bytes.fromhex(self.secret["salt"]), self.secret["labels"]
-        return row_digests(salt, self.secret["features"], labels, self.secret["sample_weights"])
+    def with_rows(self, rows: HeldRows | None) -> SavedModel:
+        """The same with rows that were kept elsewhere."""
+        return replace(self, rows=rows)
 
     def publish(self, path: str | Path) -> None:
         """Write the public file, complete or not at all."""
-        header = {
-            "format": FORMAT,
-            "estimator": self.estimator,
-            "params": self.params,
-            "fitted": self.fitted,
-            "statement": self.statement,
-        }
-        _write(Path(path), _archive({"header": header}, released=self.released))
+        _write(Path(path), _archive({"header": self._header()}, released=self.released))
+
+    def secrets(self) -> bytes:
+        """Return the content of a secret file; without the rows where they are kept elsewhere."""
+        assert self.facts is not None and self.weights is not None
+        texts: dict[str, Any] = {"header": self._header(), "secret": self.facts}
+        arrays = {"released": self.released, "weights": self.weights}
+        if self.rows is not None:
+            texts["rows"] = {"ids": self.rows.ids, "subjects": self.rows.subjects, "labels": self.rows.labels}
+            arrays |= {"features": self.rows.features, "sample_weights": self.rows.weights}
+        return _archive(texts, **arrays)
+
+    def _header(self) -> dict[str, Any]:
+        names = ("estimator", "params", "fitted", "statement")
+        return {"format": FORMAT, **{name: getattr(self, name) for name in names}}
 
 
-def save(path: str | Path, session: Session, *, estimator: str, params: dict[str, Any], fitted: dict[str, Any]) -> None:
-    """Write ``path`` (public) and `secret_path` (owner-only), each complete or not at all."""
-    content = dumps(session, estimator=estimator, params=params, fitted=fitted)
-    _write(secret_path(path), content)
-    loads(content).publish(path)
+def saved(model: CertifiedEstimator, *, rows: bool = True) -> SavedModel:
+    """Return what saving ``model`` keeps; ``rows=False`` spares a copy of all rows.
 
-
-def dumps(session: Session, *, estimator: str, params: dict[str, Any], fitted: dict[str, Any]) -> bytes:
-    """Return what the secret file holds: everything."""
-    header = {
-        "format": FORMAT,
-        "estimator": estimator,
-        "params": params,
-        "fitted": fitted,
-        "statement": session.certificate.statement(),
-    }
-    held = session.register.held
-    rows = session.state.objective.rows
-    secret = {
-        "certificate": session.certificate.to_dict(),
-        "budget": asdict(session.budget),
-        "seed": session.recipe.seed,
-        "alpha": session.state.objective.alpha,
-        "ids": session.index.ids,
-        "next_id": session.index.next_id,
-        "subjects": [session.index.subject(key) for key in session.index.ids],
-        "labels": [session.register.labels[slot] for slot in held],
-        "salt": session.salt.hex(),
-        "nonce": session.nonce.hex(),
-        "removed_total": session.removed_total,
-        "remarks": session.remarks,
-    }
-    return _archive(
-        {"header": header, "secret": secret},
+    Raises:
+        NotFittedError, RuntimeError: the model is not fitted, or was loaded without its secrets.
+    """
+    session = model._open()
+    return SavedModel(
+        estimator=type(model).__name__,
+        params=model.get_params(deep=False),
+        fitted=model._public_attributes(),
+        statement=session.certificate.statement(),
         released=session.released,
+        facts=facts_of(session),
         weights=session.state.weights,
-        features=np.asarray(rows.features).reshape(-1, rows.n_features)[held],
-        sample_weights=session.register.weights[held],
+        rows=HeldRows.of(session) if rows else None,
     )
+
+
+def save(path: str | Path, model: CertifiedEstimator) -> None:
+    """Write ``path`` (public) and `secret_path` (owner-only), each complete or not at all."""
+    content = saved(model)
+    _write(secret_path(path), content.secrets())
+    content.publish(path)
 
 
 def read(path: str | Path) -> SavedModel:
@@ -150,7 +141,7 @@ def read(path: str | Path) -> SavedModel:
 
 
 def loads(content: bytes) -> SavedModel:
-    """Read what `dumps` returned.
+    """Read what `SavedModel.secrets` returned.
 
     Raises:
         ModelFormatError: it is damaged or of an unknown format.
@@ -158,46 +149,19 @@ def loads(content: bytes) -> SavedModel:
     return _saved(*_parse(io.BytesIO(content), "the content"), "the content")
 
 
-def pack(model: CertifiedEstimator) -> bytes:
-    """Return a model with its secrets as one string of bytes, for storage beside other records."""
-    session = model._open()
-    fitted = model._public_attributes()
-    return dumps(session, estimator=type(model).__name__, params=model.get_params(deep=False), fitted=fitted)
-
-
-def unpack(content: bytes) -> CertifiedEstimator:
-    """Restore what `pack` returned, able to delete.
+def restored(model: SavedModel) -> CertifiedEstimator:
+    """Return the model, whatever its estimator.
 
     Raises:
-        ModelFormatError: it is damaged, has no secrets, or is of an unknown format or estimator.
+        ModelFormatError: the estimator is unknown.
     """
     from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
 
-    saved = loads(content)
     kinds: list[type[CertifiedEstimator]] = [CertifiedLogisticRegression, CertifiedRidge]
-    kind = next((kind for kind in kinds if kind.__name__ == saved.estimator), None)
-    if kind is None or saved.secret is None:
-        raise ModelFormatError(f"the content holds no {saved.estimator} that can delete")
-    model = kind(**{**saved.params, "assumptions": tuple(saved.params["assumptions"])})
-    session = saved.restore(model._recipe())
-    assert session is not None
-    model._session, model.certificate_ = session, session.certificate
-    model._publish(saved.released, saved.fitted)
-    return model
-
-
-def _saved(texts: dict[str, Any], arrays: dict[str, Array], name: str) -> SavedModel:
-    header = texts["header"]
-    if header.get("format") != FORMAT:
-        raise ModelFormatError(f"{name} does not hold a model of format {FORMAT!r}")
-    return SavedModel(
-        estimator=header["estimator"],
-        params=header["params"],
-        fitted=header["fitted"],
-        statement=header["statement"],
-        released=arrays["released"],
-        secret={**texts["secret"], **arrays} if "secret" in texts else None,
-    )
+    kind = next((kind for kind in kinds if kind.__name__ == model.estimator), None)
+    if kind is None:
+        raise ModelFormatError(f"the content holds no estimator of this library, but a {model.estimator}")
+    return model.build(kind)
 
 
 def released_weights(path: str | Path) -> Array:
@@ -209,38 +173,24 @@ def released_weights(path: str | Path) -> Array:
     return _read(Path(path))[1]["released"]
 
 
-def _restore(recipe: Recipe, secret: dict[str, Any], released: Array) -> Session:
-    certificate = Certificate.from_dict(secret["certificate"])
-    recipe = replace(recipe, seed=secret["seed"])
-    labels: list[Any] = [tuple(label) if isinstance(label, list) else label for label in secret["labels"]]
-    features, c, weights = secret["features"], secret["sample_weights"], secret["weights"]
-    rows = Rows.from_arrays(features, recipe.encoding.targets(labels, certificate.classes), c)
-    objective = Objective(recipe.loss, rows, secret["alpha"], recipe.fit_intercept)
-    _, gradient = assess(objective, weights)
-    linearisation = linearise(objective, weights)
-    salt = bytes.fromhex(secret["salt"])
-    index = RowIndex(secret["next_id"])
-    for slot, (key, subject) in enumerate(zip(secret["ids"], secret["subjects"], strict=True)):
-        index.put([key], np.array([slot]), None if subject is None else [subject])
-    slots = np.arange(len(labels), dtype=np.int64)
-    register = Register.empty(0).changed(slots[:0], slots, labels, c, row_digests(salt, features, labels, c))
-    budget = ReleaseBudget(**secret["budget"])
-    session = Session(recipe, index, register, salt, budget, tuple(secret["remarks"]))
-    # The bound of the state is the one on record: it was proved for these weights and rows.
-    bound = DistanceBound(
-        value=certificate.distance_bound,
-        claim=certificate.distance_claim,
-        gradient_residual=certificate.gradient_residual,
-        rounding_error=certificate.rounding_error,
-        curvature=certificate.curvature,
-        passes=0,
-        claims=certificate.claims,
-    )
-    session.state = RemovalState(objective, weights, gradient.value, linearisation, bound)
-    session.classes, session.info = certificate.classes, UpdateInfo(0, 0, relinearised=True)
-    session.nonce, session.released = bytes.fromhex(secret["nonce"]), released
-    session.certificate, session.removed_total = certificate, secret["removed_total"]
-    return session
+def _saved(texts: dict[str, Any], arrays: dict[str, Array], name: str) -> SavedModel:
+    header = texts["header"]
+    if header.get("format") != FORMAT:
+        raise ModelFormatError(f"{name} does not hold a model of format {FORMAT!r}")
+    try:
+        rows = None
+        if "rows" in texts:
+            rows = HeldRows(**texts["rows"], weights=arrays["sample_weights"], features=arrays["features"])
+        public = {key: header[key] for key in ("estimator", "params", "fitted", "statement")}
+        return SavedModel(
+            **public,
+            released=arrays["released"],
+            facts=texts.get("secret"),
+            weights=arrays.get("weights"),
+            rows=rows,
+        )
+    except (KeyError, TypeError):
+        raise ModelFormatError(f"{name} lacks parts of a saved model, or is damaged") from None
 
 
 def _archive(texts: dict[str, Any], **arrays: Array) -> bytes:
@@ -278,7 +228,8 @@ def _parse(file: BinaryIO, name: str) -> tuple[dict[str, Any], dict[str, Array]]
     try:
         with np.load(file, allow_pickle=False) as archive:
             contents = {key: archive[key] for key in archive.files}
-        texts = {n: json.loads(bytes(contents.pop(n)).decode()) for n in ("header", "secret") if n in contents}
+        kept = ("header", "secret", "rows")
+        texts = {n: json.loads(bytes(contents.pop(n)).decode()) for n in kept if n in contents}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelFormatError(f"{name} is not a saved model, or is damaged ({type(error).__name__})") from None
     if "header" not in texts:

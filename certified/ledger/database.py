@@ -18,20 +18,20 @@ from certified.ledger.records import Record
 
 FORMAT = "certified-store/1"
 DAY = 86_400.0
-PART = 1 << 26
-"""Bytes of state in one cell; SQLite takes no more than 10⁹."""
 
 _SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     "CREATE TABLE ledger (number INTEGER PRIMARY KEY, body BLOB NOT NULL, link BLOB NOT NULL)",
     "CREATE TABLE requests (number INTEGER PRIMARY KEY, received REAL NOT NULL, due REAL NOT NULL,"
     " rows INTEGER NOT NULL, release INTEGER)",
-    "CREATE TABLE rows (name TEXT PRIMARY KEY, subject TEXT) WITHOUT ROWID",
+    "CREATE TABLE rows (slot INTEGER PRIMARY KEY, name TEXT NOT NULL, subject TEXT, label TEXT NOT NULL,"
+    " weight REAL NOT NULL, features BLOB NOT NULL)",
+    "CREATE UNIQUE INDEX rows_by_name ON rows (name)",
     "CREATE INDEX rows_of_subject ON rows (subject)",
     "CREATE TABLE claims (name TEXT, request INTEGER, PRIMARY KEY (name, request)) WITHOUT ROWID",
     "CREATE INDEX claims_of_request ON claims (request)",
     "CREATE TABLE certificates (release INTEGER PRIMARY KEY, body BLOB NOT NULL)",
-    "CREATE TABLE state (part INTEGER PRIMARY KEY, content BLOB NOT NULL)",
+    "CREATE TABLE state (only INTEGER PRIMARY KEY CHECK (only = 1), content BLOB NOT NULL)",
     "CREATE TABLE lease (token TEXT NOT NULL, host TEXT NOT NULL, process INTEGER NOT NULL,"
     " since REAL NOT NULL, until REAL NOT NULL)",
 )
@@ -187,13 +187,16 @@ class Database:
 
     def write_state(self, content: bytes) -> None:
         """Replace the state."""
-        self.run("DELETE FROM state")
-        parts = ((start // PART, content[start : start + PART]) for start in range(0, len(content), PART))
-        self.run_many("INSERT INTO state VALUES (?, ?)", parts)
+        self.run("INSERT OR REPLACE INTO state VALUES (1, ?)", content)
 
     def read_state(self) -> bytes:
         """Return the state."""
-        return b"".join(_bytes(content) for (content,) in self.rows("SELECT content FROM state ORDER BY part"))
+        return b"".join(_bytes(content) for (content,) in self.rows("SELECT content FROM state"))
+
+    def blank(self, table: str, column: str, row: int) -> None:
+        """Overwrite a value with zeros where it lies, which copies of a page made on deletion could otherwise keep."""
+        with self._connection.blobopen(table, column, row) as blob:
+            blob.write(bytes(len(blob)))
 
     def damage(self) -> str | None:
         """Return what SQLite finds wrong with the file, or None."""

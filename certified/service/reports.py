@@ -100,6 +100,7 @@ class Status:
         done: number of requests done.
         remaining: rows in force.
         releases: number of releases so far.
+        release_due: when the pending requests are to be carried out together, seconds since 1970; None without any.
         processing: whether some process holds the lease.
         compaction_due: whether traces of deleted rows may be left in the files: call ``compact``.
         clock_back: seconds by which the clock is behind the log; 0 when all is well.
@@ -110,6 +111,7 @@ class Status:
     done: int
     remaining: int
     releases: int
+    release_due: float | None
     processing: bool
     compaction_due: bool
     clock_back: float
@@ -125,6 +127,7 @@ class Status:
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {
             **plain,
+            "release_due": None if self.release_due is None else iso(self.release_due),
             "pending": [request.to_dict() for request in self.pending],
             "overdue": [request.number for request in self.overdue],
             "head": self.head.to_dict(),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from certified.certificates.certificate import Certificate, CertificateFormatError
+from certified.certificates.commitment import rows_commitment
+from certified.estimators.persistence import loads
 from certified.ledger.chain import Head, first_bad_index
 from certified.ledger.database import DAY, Database, StoreDamagedError
 from certified.ledger.records import Record, RecordFormatError
-from certified.service.contents import content_digest, row_names, row_tree
+from certified.service.contents import content_digest, read_rows, row_tags, row_tree, tags_digest
 from certified.verification.report import Check, VerificationReport
 
 
@@ -71,8 +73,8 @@ def _settings(database: Database, records: list[Record]) -> Check:
             due = record.number
         elif record.kind == "compact" and record.content["through"] >= due:
             due = 0
-    expected = (first["store"], first["deadline_days"] * DAY, due)
-    agree = tuple(database.get(name) for name in ("store", "deadline", "compaction_due")) == expected
+    expected = (first["store"], first["deadline_days"] * DAY, first["batch_days"] * DAY, due)
+    agree = tuple(database.get(name) for name in ("store", "deadline", "batch_window", "compaction_due")) == expected
     return Check("settings", agree, "those of the log" if agree else "they differ from what the log says of them")
 
 
@@ -107,17 +109,22 @@ def _certificates(database: Database, records: list[Record]) -> Check:
 
 
 def _state(database: Database, records: list[Record]) -> Check:
-    """The secret state is that of the last release, and the list of rows is that of the state."""
+    """The secret state is that of the last release, and the rows are those that its certificate commits to."""
     last = [record.content for record in records if record.kind in ("init", "release")][-1]
     content = database.read_state()
     if content_digest(content) != last["state"]:
         return Check("state", False, "the model is not the one of the last release in the log")
-    named = list(database.rows("SELECT name, subject FROM rows"))
-    salt = database.get("row_salt")
-    same_rows = sorted(row_names(content)) == sorted(named) and len(named) == last["remaining"]
-    same_root = salt is None or row_tree(content, salt).root == last["rows_root"]
-    agree = same_rows and same_root
-    return Check("state", agree, f"{len(named)} rows in force" if agree else "the rows differ from the model's")
+    core = loads(content)
+    assert core.facts is not None
+    rows = read_rows(database, core.fitted["n_features"])
+    salt, nonce = (bytes.fromhex(core.facts[name]) for name in ("salt", "nonce"))
+    digests = rows.digests(salt)
+    same_rows = rows_commitment(digests) == core.facts["certificate"]["rows_commitment"]
+    same_names = tags_digest(nonce, row_tags(rows, salt)) == last["names"]
+    tree_salt = database.get("row_salt")
+    same_root = tree_salt is None or row_tree(digests, tree_salt).root == last["rows_root"]
+    agree = same_rows and same_names and same_root and len(digests) == last["remaining"]
+    return Check("state", agree, f"{len(digests)} rows in force" if agree else "the rows differ from the model's")
 
 
 def _first(index: int) -> str:

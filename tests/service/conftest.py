@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from certified import CertifiedRidge
-from certified.estimators.persistence import pack, unpack
+from certified.estimators.persistence import loads, restored, saved
 from certified.service import DeletionStore
 
 COUNT = 24
@@ -31,7 +31,7 @@ class Clock:
 
 @pytest.fixture(scope="session")
 def trained() -> bytes:
-    return pack(CertifiedRidge(C=10.0).fit(X, Y, ids=IDS, subjects=SUBJECTS))
+    return saved(CertifiedRidge(C=10.0).fit(X, Y, ids=IDS, subjects=SUBJECTS)).secrets()
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def clock() -> Clock:
 def path(tmp_path: Path, trained: bytes, clock: Clock) -> Path:
     """A store with nothing pending."""
     made = tmp_path / "risk.store"
-    DeletionStore.init(made, unpack(trained), commit_rows=True, clock=clock).close()
+    DeletionStore.init(made, restored(loads(trained)), commit_rows=True, clock=clock).close()
     return made
 
 

@@ -24,7 +24,7 @@ HELPER = """
 import json, os, signal, sys, time, warnings
 warnings.simplefilter("ignore")
 from certified.estimators import CertifiedRidge
-from certified.estimators.persistence import unpack
+from certified.estimators.persistence import loads, restored
 from certified.service import DeletionStore
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def child(command):
             os.kill(os.getpid(), signal.SIGKILL)
     path, action = command["path"], command["action"]
     if action == "init":
-        model = unpack(Path(command["model"]).read_bytes())
+        model = restored(loads(Path(command["model"]).read_bytes()))
         DeletionStore.init(path, model, fault=fault).close()
         return
     with DeletionStore.open(path, fault=fault) as store:

@@ -13,7 +13,7 @@ import pytest
 
 from certified import CertifiedLogisticRegression, CertifiedRidge, TargetNotReachedError, UnknownIdError, verify
 from certified.certificates.commitment import row_digests
-from certified.estimators.persistence import released_weights, unpack
+from certified.estimators.persistence import loads, released_weights, restored
 from certified.ledger.database import StoreDamagedError, StoreError
 from certified.ledger.merkle import check, leaf_digest
 from certified.service import DeletionStore
@@ -115,7 +115,7 @@ def test_deadlines_are_visible(store: DeletionStore, clock: Clock) -> None:
 @pytest.mark.parametrize("days", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_deadline_is_a_positive_time(tmp_path: Path, trained: bytes, days: float) -> None:
     with pytest.raises(ValueError, match="deadline_days"):
-        DeletionStore.init(tmp_path / "s", unpack(trained), deadline_days=days)
+        DeletionStore.init(tmp_path / "s", restored(loads(trained)), deadline_days=days)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -153,7 +153,7 @@ def test_remaining_rows_are_proved_present_and_deleted_ones_absent(store: Deleti
 
 
 def test_without_commitment_to_rows_there_is_no_proof(tmp_path: Path, trained: bytes) -> None:
-    with DeletionStore.init(tmp_path / "plain.store", unpack(trained)) as store:
+    with DeletionStore.init(tmp_path / "plain.store", restored(loads(trained))) as store:
         assert "rows_root" not in store.log()[0].content
         with pytest.raises(ValueError, match="commit_rows=True"):
             store.prove(bytes(32))
@@ -287,12 +287,12 @@ def test_bad_arguments_are_named(store: DeletionStore, tmp_path: Path) -> None:
 def test_a_store_is_never_made_over_something_else(path: Path, trained: bytes) -> None:
     content = path.read_bytes()
     with pytest.raises(FileExistsError, match="exists already"):
-        DeletionStore.init(path, unpack(trained))
+        DeletionStore.init(path, restored(loads(trained)))
     assert path.read_bytes() == content
     beside = path.with_name(".other.store.init")
     beside.touch()
     with pytest.raises(FileExistsError, match="delete the files"):
-        DeletionStore.init(path.with_name("other.store"), unpack(trained))
+        DeletionStore.init(path.with_name("other.store"), restored(loads(trained)))
 
 
 def test_other_files_are_no_stores(tmp_path: Path) -> None:

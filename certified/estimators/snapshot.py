@@ -1,0 +1,121 @@
+"""What a session consists of between processes, split into the rows in force and everything else."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from certified.bounds.curvature import linearise
+from certified.bounds.distance import DistanceBound, assess
+from certified.certificates.certificate import Certificate
+from certified.certificates.commitment import row_digests
+from certified.data.index import Id, RowIndex
+from certified.data.rows import Rows
+from certified.estimators.encoding import Label
+from certified.estimators.register import Register
+from certified.estimators.session import Recipe, Session
+from certified.objective import Objective
+from certified.privacy.budget import ReleaseBudget
+from certified.removal import RemovalState, UpdateInfo
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class HeldRows:
+    """The rows in force and what is known of each, in one order. Secrets: never print them.
+
+    Attributes:
+        ids, subjects: names; None for a row without a subject.
+        labels: labels or targets.
+        weights: (n,) sample weights.
+        features: (n, d).
+    """
+
+    ids: list[Id]
+    subjects: list[Id | None]
+    labels: list[Label]
+    weights: Array
+    features: Array
+
+    def __repr__(self) -> str:
+        return f"HeldRows({len(self.ids)} rows)"
+
+    @classmethod
+    def of(cls, session: Session) -> HeldRows:
+        """The rows of a session, in the order of their slots."""
+        held, rows, register = session.register.held, session.state.objective.rows, session.register
+        return cls(
+            ids=session.index.ids,
+            subjects=[session.index.subject(key) for key in session.index.ids],
+            labels=[label for label in register.labels if label is not None],
+            weights=register.weights[held],
+            features=np.asarray(rows.features).reshape(-1, rows.n_features)[held],
+        )
+
+    def digests(self, salt: bytes) -> list[bytes]:
+        """The commitment digest of each row."""
+        return row_digests(salt, self.features, self.labels, self.weights)
+
+
+def facts_of(session: Session) -> dict[str, Any]:
+    """Everything but rows and arrays, as JSON values. A secret.
+
+    The ledger's Hessian and its points are left out: they were computed with rows that have gone since.
+    """
+    return {
+        "certificate": session.certificate.to_dict(),
+        "budget": asdict(session.budget),
+        "seed": session.recipe.seed,
+        "alpha": session.state.objective.alpha,
+        "next_id": session.index.next_id,
+        "salt": session.salt.hex(),
+        "nonce": session.nonce.hex(),
+        "removed_total": session.removed_total,
+        "remarks": session.remarks,
+    }
+
+
+def restore(recipe: Recipe, facts: dict[str, Any], rows: HeldRows, weights: Array, released: Array) -> Session:
+    """Return the session that `facts_of` and `HeldRows.of` describe; its Hessian is formed anew.
+
+    Args:
+        recipe: the training problem; the seed of ``facts`` counts.
+        facts: what `facts_of` returned.
+        rows: the rows in force.
+        weights: noise-free weights (p, K).
+        released: released weights (p, K).
+    """
+    certificate = Certificate.from_dict(facts["certificate"])
+    recipe = replace(recipe, seed=facts["seed"])
+    labels: list[Any] = [tuple(label) if isinstance(label, list) else label for label in rows.labels]
+    placed = Rows.from_arrays(rows.features, recipe.encoding.targets(labels, certificate.classes), rows.weights)
+    objective = Objective(recipe.loss, placed, facts["alpha"], recipe.fit_intercept)
+    _, gradient = assess(objective, weights)
+    linearisation = linearise(objective, weights)
+    salt = bytes.fromhex(facts["salt"])
+    index = RowIndex(facts["next_id"])
+    for slot, (key, subject) in enumerate(zip(rows.ids, rows.subjects, strict=True)):
+        index.put([key], np.array([slot]), None if subject is None else [subject])
+    slots = np.arange(len(labels), dtype=np.int64)
+    digests = row_digests(salt, rows.features, labels, rows.weights)
+    register = Register.empty(0).changed(slots[:0], slots, labels, rows.weights, digests)
+    session = Session(recipe, index, register, salt, ReleaseBudget(**facts["budget"]), tuple(facts["remarks"]))
+    # The bound of the state is the one on record: it was proved for these weights and rows.
+    bound = DistanceBound(
+        value=certificate.distance_bound,
+        claim=certificate.distance_claim,
+        gradient_residual=certificate.gradient_residual,
+        rounding_error=certificate.rounding_error,
+        curvature=certificate.curvature,
+        passes=0,
+        claims=certificate.claims,
+    )
+    session.state = RemovalState(objective, weights, gradient.value, linearisation, bound)
+    session.classes, session.info = certificate.classes, UpdateInfo(0, 0, relinearised=True)
+    session.nonce, session.released = bytes.fromhex(facts["nonce"]), released
+    session.certificate, session.removed_total = certificate, facts["removed_total"]
+    return session
