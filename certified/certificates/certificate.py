@@ -56,7 +56,7 @@ class Certificate:
         remaining_count: rows in force.
         removed_count, added_count: rows this request took out and put in.
         removed_total: rows taken out since training.
-        rows_commitment, salt: commitment to the remaining rows and its salt (hex).
+        rows_commitment, salt: hiding commitment to the remaining rows and the salt of its digests (hex).
         released_commitment: hash of the released weights.
         weights_commitment: hiding hash of the noise-free weights.
         claims: ids of the claims relied upon.

@@ -34,9 +34,12 @@ def row_digests(
     return digests
 
 
-def rows_commitment(digests: Iterable[bytes]) -> str:
-    """Return the hash of the sorted row digests: equal exactly for equal multisets of rows."""
-    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+def rows_commitment(nonce: bytes, digests: Iterable[bytes]) -> str:
+    """Return SHA-256(nonce ‖ sorted row digests): binds a multiset of rows; hiding while the random nonce is secret.
+
+    With the nonce of a release destroyed, nobody can confirm a guess at a row that was in force then.
+    """
+    return hashlib.sha256(nonce + b"".join(sorted(digests))).hexdigest()
 
 
 def weights_commitment(nonce: bytes, weights: Array) -> str:

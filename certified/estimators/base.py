@@ -32,7 +32,7 @@ AUTO_DISTANCE = 1e-8
 
 @dataclass(frozen=True, repr=False)
 class AuditBundle:
-    """Secrets for an auditor: noise-free weights (p, K), the released weights (p, K), the nonce of their commitment."""
+    """Secrets for an auditor: noise-free weights (p, K), the released weights (p, K), the nonce of the commitments."""
 
     weights: Array
     released: Array

@@ -15,6 +15,8 @@ from certified.certificates.commitment import Label
 Array = npt.NDArray[np.float64]
 Slots = npt.NDArray[np.int64]
 
+_UNITS = 1 << 1074
+
 
 @dataclass(frozen=True, repr=False)
 class Register:
@@ -26,6 +28,7 @@ class Register:
         digests: commitment digest of each slot.
         ordered: the digests in force, sorted.
         counts: rows of positive weight for each label.
+        exact_weight: the sum of the sample weights in units of 2⁻¹⁰⁷⁴, in which every float64 is whole.
     """
 
     labels: list[Label | None]
@@ -33,11 +36,17 @@ class Register:
     digests: list[bytes | None]
     ordered: list[bytes]
     counts: Counter[Label]
+    exact_weight: int = 0
 
     @classmethod
     def empty(cls, slots: int) -> Register:
         """A register of free slots."""
         return cls([None] * slots, np.zeros(slots), [None] * slots, [], Counter())
+
+    @property
+    def total_weight(self) -> float:
+        """Σ c_i, correctly rounded."""
+        return self.exact_weight / _UNITS
 
     @property
     def free(self) -> Iterable[int]:
@@ -60,6 +69,7 @@ class Register:
             self.digests + [None] * spare,
             self.ordered.copy(),
             self.counts.copy(),
+            self.exact_weight + sum(map(_exact, weights.tolist())) - sum(map(_exact, self.weights[out].tolist())),
         )
         for slot in out.tolist():
             after._free(slot)
@@ -83,3 +93,8 @@ class Register:
         if self.counts[label] == 0:
             del self.counts[label]
         self.labels[slot], self.weights[slot], self.digests[slot] = None, 0.0, None
+
+
+def _exact(weight: float) -> int:
+    numerator, denominator = weight.as_integer_ratio()
+    return numerator * (_UNITS // denominator)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -49,11 +48,9 @@ class Recipe:
     l2_strength: float
     seed: int | None
 
-    def alpha(self, weights: Array) -> float:
-        """Total L2 strength for these sample weights; the sum is correctly rounded, so its order does not matter."""
-        if self.l2_scaling == "per_sample":
-            return self.l2_strength * math.fsum(weights.tolist())
-        return self.l2_strength
+    def alpha(self, register: Register) -> float:
+        """Total L2 strength for the rows in force; the sum of weights is correctly rounded, whatever its order."""
+        return self.l2_strength * register.total_weight if self.l2_scaling == "per_sample" else self.l2_strength
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,7 +99,7 @@ class Session:
         register = session._enter(new, slots[:0], slots)
         classes = recipe.encoding.classes(register.counts)
         rows = Rows.from_arrays(new.features, recipe.encoding.targets(new.labels, classes), new.weights)
-        objective = Objective(recipe.loss, rows, recipe.alpha(new.weights), recipe.fit_intercept)
+        objective = Objective(recipe.loss, rows, recipe.alpha(register), recipe.fit_intercept)
         state, info = initialise(objective, budget.target)
         session._release("fit", state, info, register, removed=0, added=len(new))
         session.index.put(ids, slots, subjects)
@@ -208,7 +205,7 @@ class Session:
             if carried is None:
                 changed = changed.with_targets(np.zeros((changed.slots, added.n_outputs)))
             changed = changed.place(added, into)
-        alpha = self.recipe.alpha(register.weights)
+        alpha = self.recipe.alpha(register)
         if carried is None:
             held = register.held
             outputs = encoding.targets([register.labels[slot] for slot in held], classes)
@@ -246,7 +243,7 @@ class Session:
             removed_total=self.removed_total + removed,
             remaining=len(register.ordered),
             classes=_plain(classes),
-            rows_commitment=rows_commitment(register.ordered),
+            rows_commitment=rows_commitment(nonce, register.ordered),
             salt=self.salt,
             assumptions=self.remarks,
         )

@@ -178,6 +178,8 @@ class DeletionStore(StoreReader):
         """
         if not (0.0 < lease_seconds < math.inf):
             raise ValueError(f"lease_seconds must be positive and finite; got {lease_seconds!r}")
+        if holdout is not None:
+            _scored(self.published_model(), holdout)
         database = self._database
         with database.transaction():
             names = [name for (name,) in database.rows("SELECT DISTINCT name FROM claims ORDER BY name")]
@@ -193,7 +195,6 @@ class DeletionStore(StoreReader):
         self._fault("process: lease taken")
         try:
             held = self._recalled(digest)
-            _scored(held.model, holdout)
             held.remove(names)
             scored = _scored(held.model, holdout)
             self._fault("process: computed")

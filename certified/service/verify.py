@@ -119,7 +119,7 @@ def _state(database: Database, records: list[Record]) -> Check:
     rows = read_rows(database, core.fitted["n_features"])
     salt, nonce = (bytes.fromhex(core.facts[name]) for name in ("salt", "nonce"))
     digests = rows.digests(salt)
-    same_rows = rows_commitment(digests) == core.facts["certificate"]["rows_commitment"]
+    same_rows = rows_commitment(nonce, digests) == core.facts["certificate"]["rows_commitment"]
     same_names = tags_digest(nonce, row_tags(rows, salt)) == last["names"]
     tree_salt = database.get("row_salt")
     same_root = tree_salt is None or row_tree(digests, tree_salt).root == last["rows_root"]

@@ -53,7 +53,7 @@ def verify(
         weights: (p, K) float64, the noise-free weights W: a secret; p = d, plus one for an intercept.
         sample_weight: (n,) weights c_i ≥ 0; 1 by default.
         released: (p, K) float64, the released weights, to check their commitment and the size of the noise.
-        nonce: the secret nonce of the weights' commitment, to check it.
+        nonce: the secret nonce of the commitments to rows and weights, to check both.
         progress: called with (rows done, rows) after each block of rows, anew for each pass.
 
     Returns:
@@ -88,9 +88,12 @@ def _check_rows(c: Certificate, evidence: Evidence, progress: Progress | None) -
         return
     same = json.dumps(classes) == json.dumps(c.classes)
     yield Check("classes", same, f"{len(classes)} classes in the rows, {len(c.classes)} certified")
-    digests = row_digests(bytes.fromhex(c.salt), evidence.features, labels, evidence.sample_weights)
-    committed = rows_commitment(digests) == c.rows_commitment
-    yield Check("rows_commitment", committed, "the rows, labels and sample weights must be the committed ones")
+    if evidence.nonce is None:
+        yield Check("rows_commitment", None, "not examined: no nonce given")
+    else:
+        digests = row_digests(bytes.fromhex(c.salt), evidence.features, labels, evidence.sample_weights)
+        committed = rows_commitment(evidence.nonce, digests) == c.rows_commitment
+        yield Check("rows_commitment", committed, "the rows, labels and sample weights must be the committed ones")
     if c.loss == "squared":
         targets = np.array(labels, dtype=np.float64).reshape(n, -1 if n else c.n_outputs)
     else:

@@ -21,13 +21,13 @@ SALT = b"salt"
 
 
 def _commitment(X: Array, labels: list[Any], c: Array, salt: bytes = SALT) -> str:
-    return rows_commitment(row_digests(salt, X, labels, c))
+    return rows_commitment(b"nonce", row_digests(salt, X, labels, c))
 
 
 def test_a_digest_is_the_documented_hash() -> None:
     (digest,) = row_digests(SALT, np.array([[1.0, -0.5]]), ["a"], np.array([2.0]))
     assert digest == hashlib.sha256(SALT + struct.pack("<3d", 1.0, -0.5, 2.0) + b'"a"').digest()
-    assert rows_commitment([digest]) == hashlib.sha256(digest).hexdigest()
+    assert rows_commitment(b"nonce", [digest]) == hashlib.sha256(b"nonce" + digest).hexdigest()
 
 
 def test_weights_are_hashed_as_documented() -> None:
@@ -102,7 +102,7 @@ def test_memory_layout_does_not_matter() -> None:
 
 
 def test_no_rows_have_a_commitment() -> None:
-    assert _commitment(np.zeros((0, 3)), [], np.zeros(0)) == hashlib.sha256(b"").hexdigest()
+    assert _commitment(np.zeros((0, 3)), [], np.zeros(0)) == hashlib.sha256(b"nonce").hexdigest()
 
 
 @pytest.mark.parametrize(("labels", "count"), [([0], 2), ([0, 1, 2], 2), ([0, 1], 3)])

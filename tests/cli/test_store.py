@@ -11,7 +11,7 @@ import pytest
 from certified.certificates.certificate import Certificate
 from certified.estimators import CertifiedLogisticRegression
 from certified.ledger.records import names_commitment
-from tests.cli.conftest import COUNT, run
+from tests.cli.conftest import COUNT, ROLES, run
 
 
 @pytest.fixture
@@ -127,3 +127,23 @@ def test_the_command_line_starts_light() -> None:
     report = "import certified.cli, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True).stdout.split()
     assert not {"jax", "sqlite3", "cryptography"} & set(loaded)
+
+
+def test_requests_gather_and_releases_are_scored(model: Path, table: Path, tmp_path: Path) -> None:
+    store, columns = tmp_path / "weekly.store", ("--holdout", table, *ROLES)
+    made = run("store", "init", store, "--model", model, "--batch-days", "7", *columns, "--json")
+    assert made.status == 0, made.err
+    run("store", "request", store, "--ids", "105")
+    waiting = run("store", "process", store)
+    assert "gather until" in waiting.out and "--early" in waiting.out
+    due = run("store", "status", store, "--json").json["release_due"]
+    assert due is not None and due in waiting.out
+    done = run("store", "process", store, "--early", "--no-compact", *columns, "--json").json
+    assert done["outcome"]["requests"] == [1] and not done["outcome"]["compacted"] and done["release_due"] is None
+    records = run("store", "log", store, "--json").json["records"]
+    assert [record["content"].get("scored_rows") for record in records] == [COUNT, None, COUNT]
+
+
+def test_columns_need_held_out_rows(store: Path) -> None:
+    refused = run("store", "process", store, "--target", "outcome")
+    assert refused.status == 2 and "--holdout" in refused.err

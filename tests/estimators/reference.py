@@ -139,7 +139,7 @@ class Reference:
     def _check_commitments(self, certificate: Certificate) -> None:
         secrets = self.model.audit_bundle()
         salt = bytes.fromhex(certificate.salt)
-        assert certificate.rows_commitment == commitment(salt, self.rows.values())
+        assert certificate.rows_commitment == commitment(secrets.nonce, salt, self.rows.values())
         assert certificate.released_commitment == weights_hash(b"", secrets.released)
         assert certificate.weights_commitment == weights_hash(secrets.nonce, secrets.weights)
 
@@ -201,15 +201,15 @@ def table(
     }
 
 
-def commitment(salt: bytes, rows: Iterable[Row]) -> str:
-    """SHA-256 of the sorted SHA-256(salt ‖ x ‖ c ‖ JSON(label)), written down from the certificate's description."""
+def commitment(nonce: bytes, salt: bytes, rows: Iterable[Row]) -> str:
+    """SHA-256 of nonce ‖ sorted SHA-256(salt ‖ x ‖ c ‖ JSON(label)), written down from the certificate's description."""
     digests = sorted(
         hashlib.sha256(
             salt + np.array([*row.features, row.weight], dtype="<f8").tobytes() + json.dumps(row.label).encode()
         ).digest()
         for row in rows
     )
-    return hashlib.sha256(b"".join(digests)).hexdigest()
+    return hashlib.sha256(nonce + b"".join(digests)).hexdigest()
 
 
 def weights_hash(nonce: bytes, weights: Array) -> str:

@@ -124,7 +124,7 @@ def make_case(
         removed_total=removed,
         remaining=len(X),
         classes=classes if len(X) else (),
-        rows_commitment=rows_commitment(row_digests(SALT, X, labels, weights)),
+        rows_commitment=rows_commitment(NONCE, row_digests(SALT, X, labels, weights)),
         salt=SALT,
         assumptions=("the features were chosen before these rows were collected",),
     )
