@@ -6,7 +6,8 @@ float64 nearest to the real number. Rounding is post-processing of the real mech
 (claim T3) holds for the released numbers exactly.
 
 N is exact: a real number whose binary digits are drawn as they are needed (``normal.py``). The digits drawn so far put
-w + σN into an interval; more are drawn until both of its ends round to one float64. All of it is integer arithmetic.
+w + σN into an interval; more are drawn until both of its ends round to one float64. Float64 with a proved error settles
+nearly all coordinates at once, integer arithmetic the others.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from numpy.typing import NDArray
 
 from certified.privacy.gaussian import nonnegative
 from certified.privacy.normal import STEP, Entropy, LazyNormal, standard_normals
+
+_SMALLEST, _LARGEST = 2.0**-400, 2.0**400
+"""Between these neither overflow nor underflow disturbs the float64 path."""
+_SPLIT = 2.0**27 + 1.0
 
 
 def release_gaussian(
@@ -39,9 +44,11 @@ def release_gaussian(
     """
     _check(center, noise_std)
     normals = standard_normals(center.size, entropy)
-    pairs = zip(center.ravel().tolist(), normals, strict=True)
-    released = [_rounded(value, noise_std, normal, entropy) for value, normal in pairs]
-    return np.array(released, dtype=np.float64).reshape(center.shape)
+    values = center.ravel()
+    released, settled = _settled(values, noise_std, normals)
+    for j in np.flatnonzero(~settled).tolist():
+        released[j] = _rounded(float(values[j]), noise_std, normals[j], entropy)
+    return released.reshape(center.shape)
 
 
 def idealized_gaussian(center: NDArray[np.float64], noise_std: float, seed: int) -> NDArray[np.float64]:
@@ -73,6 +80,46 @@ def _check(center: NDArray[np.float64], noise_std: float) -> None:
         raise ValueError("center must be finite, but holds NaN or infinity; solve the problem again")
     if not 0.0 < nonnegative("noise_std", noise_std) < math.inf:
         raise ValueError(f"noise_std must be positive and finite, got {noise_std!r}; see gaussian_noise_std")
+
+
+def _settled(
+    center: NDArray[np.float64], noise_std: float, normals: list[LazyNormal]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return RN(center + noise_std · N) where float64 can tell it, and where that is (claim T13, item 6)."""
+    whole = np.array([normal.whole for normal in normals], dtype=np.int64)
+    signs = np.array([-1.0 if normal.negative else 1.0 for normal in normals])
+    first = np.array([normal.digits >> normal.bits - 64 for normal in normals], dtype=np.uint64)
+    step = STEP[0] / STEP[1]
+    # |N| is head + tail but for digits beyond the 64th: both are exact.
+    head = step * (whole + (first >> np.uint64(32)).astype(np.float64) * 2.0**-32)
+    tail = step * ((first & np.uint64(0xFFFFFFFF)).astype(np.float64) * 2.0**-64)
+    sizes = np.abs(center)
+    tame = (whole < 1 << 16) & (sizes <= _LARGEST) & ((sizes >= _SMALLEST) | (sizes == 0.0))
+    if not _SMALLEST <= noise_std <= _LARGEST:
+        return np.zeros_like(center), np.zeros(center.shape, dtype=bool)
+    base = np.where(tame, center, 0.0)
+    product, error = _two_product(signs * np.where(tame, head, 0.0), noise_std)
+    total, lost = _two_sum(base, product)
+    small = signs * tail * noise_std
+    rest = (lost + error) + small
+    slack = 2.0**-50 * (np.abs(lost) + np.abs(error) + np.abs(small)) + 2.0**-63 * noise_std
+    low, high = total + (rest - slack), total + (rest + slack)
+    return low + 0.0, tame & (low == high)
+
+
+def _two_sum(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return s, e with s = RN(a + b) and s + e = a + b (Knuth 1969)."""
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def _two_product(a: NDArray[np.float64], b: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return p, e with p = RN(a·b) and p + e = a·b, barring overflow and underflow (Dekker 1971)."""
+    p = a * b
+    a_high, b_high = (x * _SPLIT - (x * _SPLIT - x) for x in (a, np.float64(b)))
+    a_low, b_low = a - a_high, b - b_high
+    return p, a_low * b_low - (((p - a_high * b_high) - a_low * b_high) - a_high * b_low)
 
 
 def _rounded(center: float, noise_std: float, normal: LazyNormal, entropy: Entropy) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from flint import arb
@@ -37,14 +38,14 @@ _TOLERANCE = 2.0**-30
 """More than the error of the float64 acceptance probability, which is below 2⁻³⁷ (claim T13)."""
 
 
-@dataclass
+@dataclass(slots=True)
 class LazyNormal:
     """A real number ±5/4·(whole + V), V in [digits, digits + 1]/2^bits.
 
     Attributes:
         negative: its sign.
         whole: m.
-        digits, bits: the binary digits of V drawn so far, and how many.
+        digits, bits: the binary digits of V drawn so far, and how many: at least 64.
     """
 
     negative: bool
@@ -102,15 +103,19 @@ def _proposals(size: int, entropy: Entropy) -> list[LazyNormal]:
     threshold = _acceptance(whole, digits.astype(np.float64) * 2.0**-64)
     distance = uniform.astype(np.float64) * 2.0**-_UNIFORM_BITS - threshold
     settled = (np.abs(distance) > _TOLERANCE) & (field > 0)
-    accepted = []
-    for i in np.flatnonzero(~settled | (distance < 0.0)).tolist():
-        number = LazyNormal(bool(head[i] >> np.uint64(63)), int(whole[i]), int(digits[i]), 64)
-        if not settled[i]:
-            number.whole += 0 if field[i] else _zeros(entropy)
-            if not _is_accepted(number, int(uniform[i]), entropy):
-                continue
-        accepted.append(number)
-    return accepted
+    candidates = np.flatnonzero(~settled | (distance < 0.0))
+    negative = (head >> np.uint64(63)).astype(bool)
+    chosen = (a[candidates].tolist() for a in (negative, whole, digits))
+    numbers = list(map(LazyNormal, *chosen, repeat(64)))
+    refused = []
+    for j in np.flatnonzero(~settled[candidates]).tolist():
+        i = candidates[j]
+        numbers[j].whole += 0 if field[i] else _zeros(entropy)
+        if not _is_accepted(numbers[j], int(uniform[i]), entropy):
+            refused.append(j)
+    for j in reversed(refused):
+        del numbers[j]
+    return numbers
 
 
 def _acceptance(whole: NDArray[np.int32], fraction: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -88,6 +88,42 @@ def test_any_normal_number_is_correctly_rounded(
     normal = LazyNormal(negative, whole, digits, 64)
     released = sample(center, noise_std, normal, Entropy(seed=seed))
     assert_is_correctly_rounded(released, center, noise_std, normal)
+
+
+@pytest.mark.parametrize(("center", "noise_std"), [*CENTERS_AND_SCALES, (0.1, 4.2e-8), (-0.2, 3.2e-3), (1e-9, 2.0)])
+def test_float64_settles_what_integers_would_find(center: float, noise_std: float) -> None:
+    normals = standard_normals(2000, Entropy(seed=b"settled"))
+    found, settled = noise._settled(np.full(2000, center), noise_std, normals)
+    tame = [value == 0.0 or 2.0**-400 <= abs(value) <= 2.0**400 for value in (center, noise_std)]
+    assert np.mean(settled) > (0.99 if center else 0.95) if all(tame) else not np.any(settled)
+    for j in np.flatnonzero(settled)[:500].tolist():
+        copy = LazyNormal(normals[j].negative, normals[j].whole, normals[j].digits, 64)
+        assert noise._rounded(center, noise_std, copy, Entropy(seed=b"more")) == found[j]
+
+
+@given(
+    center=st.floats(-1e100, 1e100, allow_subnormal=False),
+    ulps=st.integers(-3, 3),
+    scale=st.floats(1e-100, 1e100),
+    negative=st.booleans(),
+    offset=st.integers(-3, 3),
+)
+def test_float64_leaves_midpoints_to_the_integers(
+    center: float, ulps: int, scale: float, negative: bool, offset: int
+) -> None:
+    """Digits that end next to the midpoint of two floats: either not settled, or rightly so for all that may follow."""
+    inner = center + (-0.8 if negative else 0.8) * scale
+    for _ in range(abs(ulps)):
+        inner = math.nextafter(inner, math.copysign(math.inf, ulps))
+    outer = math.nextafter(inner, -math.inf if negative else math.inf)
+    size = abs((Fraction(inner) + Fraction(outer)) / 2 - Fraction(center)) / Fraction(scale) * Fraction(4, 5)
+    whole, rest = divmod(size, 1)
+    assume(whole < 1 << 20)
+    digits = min(max(int(rest * (1 << 64)) + offset, 0), (1 << 64) - 1)
+    normal = LazyNormal(negative, int(whole), digits, 64)
+    found, settled = noise._settled(np.array([center]), scale, [normal])
+    if settled[0]:
+        assert_is_correctly_rounded(float(found[0]), center, scale, normal)
 
 
 @pytest.mark.parametrize("negative", [False, True])
