@@ -172,7 +172,7 @@ def provenance(facts: Facts) -> Markup:
         "provenance",
         "Provenance",
         table("Where this page came from", ("what", "value"), rows),
-        paragraph("To make it again, as of then:"),
+        paragraph("To make it again, as the store is then:"),
         element("pre", f"certified store report {shlex.quote(facts.title)} --out report.html{option}"),
         paragraph(
             "All figures are computed from the log and the certificates of the store. The page loads nothing, runs no "

@@ -10,7 +10,7 @@ from certified.service.report.markup import Markup, element
 from certified.service.report.scales import Scale, linear, logarithmic, thinned
 
 WIDTH = 760.0
-LEFT, RIGHT, TOP, BOTTOM = 78.0, 16.0, 48.0, 46.0
+LEFT, RIGHT, TOP, BOTTOM = 94.0, 16.0, 48.0, 46.0
 MOST_POINTS = 240
 _DOTS = 60
 """With more points than this a line is drawn without dots."""

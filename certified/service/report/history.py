@@ -168,7 +168,7 @@ def _score(numbers: Sequence[int], evidence: Sequence[Evidence]) -> Markup:
     if all(score is None for score in scores):
         return paragraph(
             "No held-out score was recorded. To have one with each release, process requests with ",
-            element("code", "certified store process STORE --holdout FILE"),
+            element("code", "certified store process STORE --holdout DATA"),
             "; it is the accuracy or R² of the released model on rows that were never trained on.",
         )
     rows = f" on {min(scored):,} to {max(scored):,} rows" if scored and min(scored) < max(scored) else ""

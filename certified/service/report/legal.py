@@ -56,8 +56,7 @@ def _gdpr(facts: Facts) -> list[Provision]:
             "GDPR Art. 12(3), time limit",
             "Information on action taken is due “without undue delay and in any event within one month of receipt of "
             "the request”; an extension by two further months is possible where necessary.",
-            f"{_times(facts)} {count(timing.beyond_month, 'request')} took, or has been pending for, more than one "
-            "calendar month.",
+            f"{_times(facts)} {_beyond(timing.beyond_month)} more than one calendar month.",
             "The clock of the store starts when a request is entered, not when the person sent it. Whether and when "
             "the person was informed is not recorded. Months are counted in UTC.",
         ),
@@ -130,8 +129,7 @@ def _california(facts: Facts) -> list[Provision]:
             "California Civil Code § 1798.130(a)(2), time limit",
             "To be done “within 45 days of receiving a verifiable consumer request from the consumer”; may be extended "
             "once by 45 days with notice.",
-            f"{_times(facts)} {count(timing.beyond_45_days, 'request')} took, or has been pending for, more than 45 "
-            "days.",
+            f"{_times(facts)} {_beyond(timing.beyond_45_days)} more than 45 days.",
             "When the consumer’s request reached the business, and whether notice of an extension was given.",
         ),
         Provision(
@@ -193,6 +191,10 @@ def _times(facts: Facts) -> str:
         f"Median {span(timing.median)}, 95 % within {span(timing.most)}, longest {span(timing.longest)}; "
         f"{timing.done_late:,} done late, {timing.overdue:,} overdue."
     )
+
+
+def _beyond(number: int) -> str:
+    return f"{count(number, 'request')} took, or {'has' if number == 1 else 'have'} been pending for,"
 
 
 def _deadline(facts: Facts) -> str:

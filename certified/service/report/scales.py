@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from certified.service.report.numbers import power_of_ten
+from certified.service.report.numbers import about, power_of_ten
 
 _TIME_STEPS = (
     1, 5, 15, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 43200,
@@ -51,15 +51,18 @@ def linear(values: Sequence[float], start: float, end: float, *, whole: bool = F
     ['0', '2', '4', '6', '8', '10']
     """
     low, high = min(values), max(values)
-    spare = (high - low) * room if low < high else 0.5 if whole else max(abs(high), 1.0) * 0.1
+    least = 0.0 if whole else 1e-4 * max(abs(low), abs(high), 1e-2)
+    spare = (high - low) * room if high - low > least else 0.5 if whole else 0.1 * max(abs(low), abs(high), 1e-2)
     low, high = 0.0 if 0.0 <= low < spare else low - spare, high + spare
     step = 10.0 ** math.floor(math.log10((high - low) / 5.0))
     step *= next(factor for factor in (1.0, 2.0, 5.0, 10.0) if (high - low) / (step * factor) <= 6.0)
     step = max(step, 1.0) if whole else step
     places = max(0, -math.floor(math.log10(step) + 1e-9))
     marks = [index * step for index in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
-    ticks = tuple((mark, f"{mark:,.{places}f}".replace("-", "−")) for mark in marks)
-    return Scale(low, high, start, end, False, ticks)
+    labels = [f"{mark:,.{places}f}".replace("-", "−") for mark in marks]
+    if max(map(len, labels)) > 11:
+        labels = [about(mark, 6) for mark in marks]
+    return Scale(low, high, start, end, False, tuple(zip(marks, labels, strict=True)))
 
 
 def logarithmic(values: Sequence[float], start: float, end: float) -> Scale:

@@ -10,6 +10,7 @@ from certified.ledger.database import DAY
 from certified.service.report.charts import LEFT, RIGHT, TOP, WIDTH, axis_names, bar, dot, framed, grid, rule, text
 from certified.service.report.facts import RequestFacts
 from certified.service.report.markup import Markup
+from certified.service.report.numbers import count
 from certified.service.report.scales import Scale, calendar, linear
 
 FEW = 60
@@ -46,7 +47,6 @@ def _bars(requests: Sequence[RequestFacts], now: float) -> Markup:
     height = TOP + _ROW * len(requests) + 56.0
     times = [time for r in requests for time in (r.received, r.due, now if r.done is None else r.done)]
     along = calendar(times, LEFT + 4.0, WIDTH - RIGHT - 4.0)
-    bottom = height - 46.0
     content = grid(along, None, height)
     for index, request in enumerate(requests):
         y = TOP + _ROW * index
@@ -56,15 +56,14 @@ def _bars(requests: Sequence[RequestFacts], now: float) -> Markup:
         content.append(bar(start, y + 2.0, max(end - start, 3.0), 8.0, _STYLES[found]))
         due = along.at(request.due)
         content.append(rule(due, y + 0.5, due, y + 11.5, "deadline"))
-    content.append(rule(along.at(now), TOP - 4.0, along.at(now), bottom, "now"))
-    content += axis_names("time (UTC)", "request", height)
     counts = Counter(state(request, now) for request in requests)
-    found = ", ".join(f"{number} {name}" for name, number in counts.items())
-    shown = [(name, style) for name, style in _STYLES.items() if name in counts]
-    return framed(
-        "timeline", "Requests from receipt to completion", f"{len(requests)} requests: {found}. One bar each.", height,
-        [*shown, ("deadline", "deadline"), ("now", "now")], content,
-    )  # fmt: skip
+    legend = [*((name, style) for name, style in _STYLES.items() if name in counts), ("deadline", "deadline")]
+    if counts["pending"] + counts["overdue"]:
+        content.append(rule(along.at(now), TOP - 4.0, along.at(now), height - 46.0, "now"))
+        legend.append(("now", "now"))
+    content += axis_names("time (UTC)", "request", height)
+    summary = f"{count(len(requests), 'request')}: {_listed(counts)}. One bar each."
+    return framed("timeline", "Requests from receipt to completion", summary, height, legend, content)
 
 
 def _arrivals(periods: Sequence[Sequence[RequestFacts]], along: Scale, width: float, now: float) -> Markup:
@@ -82,9 +81,8 @@ def _arrivals(periods: Sequence[Sequence[RequestFacts]], along: Scale, width: fl
                 content.append(bar(left + 0.5, high, right - left - 1.0, max(low - high, 1.0), style))
     content += axis_names("received (UTC)", "requests in each period", height)
     total = Counter(state(request, now) for requests in periods for request in requests)
-    found = ", ".join(f"{number:,} {name}" for name, number in total.items())
     shown = [(name, style) for name, style in _STYLES.items() if name in total]
-    return framed("arrivals", "Requests received over time", f"{found}.", height, shown, content)
+    return framed("arrivals", "Requests received over time", f"{_listed(total)}.", height, shown, content)
 
 
 def _durations(periods: Sequence[Sequence[RequestFacts]], along: Scale, width: float, now: float) -> Markup:
@@ -108,3 +106,7 @@ def _durations(periods: Sequence[Sequence[RequestFacts]], along: Scale, width: f
     summary = "Shortest, median and longest time of the requests received in each period; pending ones count until now."
     legend = [("range", "range"), ("median", "dot-main"), ("deadline", "limit")]
     return framed("durations", "Time to completion over time", summary, height, legend, content)
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{counts[name]:,} {name}" for name in _STYLES if counts[name])
