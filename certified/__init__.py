@@ -9,8 +9,12 @@ if TYPE_CHECKING:
     from certified.certificates.certificate import Certificate as Certificate
     from certified.certificates.certificate import CertificateFormatError as CertificateFormatError
     from certified.data.index import UnknownIdError as UnknownIdError
+    from certified.estimators import CertifiedGammaRegressor as CertifiedGammaRegressor
+    from certified.estimators import CertifiedLinearSVC as CertifiedLinearSVC
     from certified.estimators import CertifiedLogisticRegression as CertifiedLogisticRegression
+    from certified.estimators import CertifiedPoissonRegressor as CertifiedPoissonRegressor
     from certified.estimators import CertifiedRidge as CertifiedRidge
+    from certified.estimators import CertifiedSoftmaxRegression as CertifiedSoftmaxRegression
     from certified.estimators.persistence import ModelFormatError as ModelFormatError
     from certified.removal import TargetNotReachedError as TargetNotReachedError
     from certified.service import DeletionStore as DeletionStore
@@ -22,8 +26,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "Certificate": "certified.certificates.certificate",
     "CertificateFormatError": "certified.certificates.certificate",
+    "CertifiedGammaRegressor": "certified.estimators",
+    "CertifiedLinearSVC": "certified.estimators",
     "CertifiedLogisticRegression": "certified.estimators",
+    "CertifiedPoissonRegressor": "certified.estimators",
     "CertifiedRidge": "certified.estimators",
+    "CertifiedSoftmaxRegression": "certified.estimators",
     "DeletionStore": "certified.service",
     "ModelFormatError": "certified.estimators.persistence",
     "TargetNotReachedError": "certified.removal",

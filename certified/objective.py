@@ -1,11 +1,13 @@
 """The training objective F(W) = Σ c_i ℓ(x̃_i·W; t_i) + (α/2)‖W_penalised‖² + ⟨B, W⟩ as sums over rows.
 
 ``W`` is (p, K): one column per output, p = d, plus a last row for the intercept when there is one. The intercept is
-never penalised. Every quantity is a sum over rows, so one code path serves any placement of the rows.
+penalised only where the loss demands it. Every quantity is a sum over rows, so one code path serves any placement of the rows.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -16,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from certified.data.rows import Rows
-from certified.losses import Loss
+from certified.losses import Loss, couples
 from certified.numerics.precision import in_float64
 
 Array = npt.NDArray[np.float64]
@@ -54,53 +56,95 @@ class Objective:
     def penalty(self) -> Array:
         """(p, 1) L2 strength of each weight row: α, and 0 for the intercept."""
         diagonal = np.full((self.shape[0], 1), self.alpha)
-        if self.fit_intercept:
+        if self.has_free_intercept:
             diagonal[-1] = 0.0
         return diagonal
 
     @property
+    def has_free_intercept(self) -> bool:
+        """Whether there is an intercept that is not penalised; not for a coupled loss, nor without self-concordance."""
+        return self.fit_intercept and not self.loss.couples_outputs and math.isfinite(self.loss.self_concordance)
+
+    @property
     def is_degenerate(self) -> bool:
         """Whether there is no output (one class left) or no row of positive weight: the reference is W* = 0 (T0)."""
-        return 0 in self.shape or not np.any(np.asarray(self.rows.weights) > 0.0)
+        return 0 in self.shape or not self.rows.any_in_force
 
     @in_float64
     def value_and_gradient(self, weights: Array) -> tuple[float, Array, jax.Array]:
         """Return F(W), ∇F(W) (p, K) and the curvatures c_i φ''(z_i) (blocks, size, K) at W."""
-        value, gradient, curvature = _value_gradient_curvature(
-            self.loss, self.fit_intercept, self.rows, jnp.asarray(weights)
-        )
+        curvatures: list[jax.Array] = []
+
+        def terms(chunk: Rows) -> tuple[jax.Array, jax.Array]:
+            value, gradient, curvature = _value_gradient_curvature(self.loss, self.fit_intercept, chunk, point)
+            curvatures.append(curvature)
+            return value, gradient
+
+        point = jnp.asarray(weights)
+        value, gradient = add_up(map(terms, self.rows.chunks()))
         total = float(value) + 0.5 * float(np.sum(self.penalty * weights**2))
-        gradient = np.asarray(gradient) + self.penalty * weights
+        gradient = gradient + self.penalty * weights
         if self.linear is not None:
             total += float(np.sum(self.linear * weights))
             gradient = gradient + self.linear
-        return total, gradient, curvature
+        return total, gradient, _joined(curvatures)
 
     @in_float64
     def hvp(self, curvature: jax.Array, direction: Array) -> Array:
         """Return the Hessian-vector product ∇²F·V (p, K) for the given row curvatures."""
-        product = np.asarray(_hvp(self.fit_intercept, self.rows, curvature, jnp.asarray(direction)))
+        vectors = jnp.asarray(direction)
+        parts = self._with_chunks(curvature)
+        (product,) = add_up((_hvp(self.loss, self.fit_intercept, chunk, part, vectors),) for chunk, part in parts)
         return np.asarray(product + self.penalty * direction)
 
     @in_float64
     def curvature(self, weights: Array) -> jax.Array:
         """Return the row curvatures c_i φ''(z_i) (blocks, size, K) at W."""
-        curvature: jax.Array = _curvature(self.loss, self.fit_intercept, self.rows, jnp.asarray(weights))
-        return curvature
+        point = jnp.asarray(weights)
+        return _joined([_curvature(self.loss, self.fit_intercept, chunk, point) for chunk in self.rows.chunks()])
 
     @in_float64
     def data_hessian(self, curvature: jax.Array) -> Array:
-        """Return Σ a_i x̃_i x̃_iᵀ without the penalty: (K, p, p), or (1, p, p) where all outputs share it."""
-        p, outputs = self.shape
+        """Return Σ a_i x̃_i x̃_iᵀ without the penalty for each output of ``curvature``: (K, p, p).
+
+        One matrix (1, p, p) where all outputs share it. The curvature of a coupled loss makes no such matrices.
+        """
+        p, outputs = self.shape[0], curvature.shape[-1]
         hessians = np.empty((min(outputs, 1) if self.loss.constant_curvature else outputs, p, p))
-        for k in range(len(hessians)):
-            hessians[k] = _hessian(self.fit_intercept, self.rows.features, curvature[..., k])
+        for number, (chunk, part) in enumerate(self._with_chunks(curvature)):
+            for k, total in enumerate(hessians):
+                hessian = _hessian(self.fit_intercept, chunk.features, part[..., k])
+                total[:] = hessian if number == 0 else total + hessian
         return hessians
+
+    def _with_chunks(self, curvature: jax.Array) -> Iterator[tuple[Rows, jax.Array]]:
+        """Each chunk of the rows with its own row curvatures."""
+        start = 0
+        for chunk in self.rows.chunks():
+            stop = start + len(chunk.weights)
+            # A slice on the device would be compiled anew for every chunk.
+            yield chunk, curvature if stop - start == len(curvature) else jnp.asarray(np.asarray(curvature)[start:stop])
+            start = stop
+
+
+def add_up(terms: Iterable[tuple[jax.Array | Array, ...]]) -> list[Array]:
+    """Add what each chunk of the rows contributes, one chunk after the other (claim T12)."""
+    totals: list[Array] = []
+    for parts in terms:
+        arrays = [np.asarray(part) for part in parts]
+        totals = [total + array for total, array in zip(totals, arrays, strict=True)] if totals else arrays
+    return totals
+
+
+def _joined(parts: list[jax.Array]) -> jax.Array:
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
 
 
 def _predict(rows: Rows, fit_intercept: bool, weights: jax.Array) -> jax.Array:
     z = jnp.einsum("bid,dk->bik", rows.features, weights[: rows.features.shape[2]])
-    return z + weights[-1] if fit_intercept else z
+    z = z + weights[-1] if fit_intercept else z
+    # Of rows that take no part not even an overflow does.
+    return jnp.where(rows.weights[..., None] > 0.0, z, 0.0)
 
 
 def row_sum(features: jax.Array, coefficients: jax.Array, fit_intercept: bool) -> jax.Array:
@@ -124,9 +168,11 @@ def _value_gradient_curvature(
     return value, gradient, c * loss.curvature(z, rows.targets)
 
 
-@partial(jax.jit, static_argnums=0)
-def _hvp(fit_intercept: bool, rows: Rows, curvature: jax.Array, direction: jax.Array) -> jax.Array:
-    return row_sum(rows.features, curvature * _predict(rows, fit_intercept, direction), fit_intercept)
+@partial(jax.jit, static_argnums=(0, 1))
+def _hvp(loss: Loss, fit_intercept: bool, rows: Rows, curvature: jax.Array, direction: jax.Array) -> jax.Array:
+    slope = _predict(rows, fit_intercept, direction)
+    bent = loss.curvature_product(curvature, slope) if couples(loss) else curvature * slope
+    return row_sum(rows.features, bent, fit_intercept)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -2,7 +2,8 @@
 
 It shares no code and no theorem with the library. Outputs separate, so each column is minimised alone. A result is
 a box that contains the exact minimiser: K(X) = w − Y·g(w) + (I − Y·H(X))(X − w) ⊂ int X proves that the gradient
-has a zero in K(X) (Krawczyk 1969; Moore, Kearfott & Cloud 2009, theorem 8.2), and F is convex.
+has a zero in K(X) (Krawczyk 1969; Moore, Kearfott & Cloud 2009, theorem 8.2), and F is convex. The Huberised hinge is
+piecewise quadratic: `tests.hinge_oracle` minimises it in rational numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from flint import arb, arb_mat, ctx
+from flint import arb, arb_mat, ctx, fmpq
+
+from tests import hinge_oracle
 
 Array = npt.NDArray[np.float64]
 
@@ -54,7 +57,10 @@ class Problem:
         p, outputs = self.shape
         constant = np.ones((len(self.features), int(self.fit_intercept)))
         rows = np.hstack([self.features, constant])
-        penalty = np.where(np.arange(p) < self.features.shape[1], self.alpha, 0.0)
+        penalty = np.full(p, self.alpha)
+        if not _is_hinge(self.loss):
+            # The intercept; that of a hinge is penalised.
+            penalty[self.features.shape[1] :] = 0.0
         linear = np.zeros((p, outputs)) if self.linear is None else self.linear
         used = self.weights > 0.0
         return [
@@ -201,6 +207,14 @@ def _frobenius_error(exact: list[arb_mat], computed: Array) -> arb:
 
 
 def _minimise_column(column: Column, start: Array, precisions: Sequence[int]) -> arb_mat:
+    if _is_hinge(column.loss):
+        width = float(column.loss.partition("/")[2])
+        parts = (column.targets, column.rows, column.weights, column.penalty, column.linear)
+        found = hinge_oracle.minimiser(width, *parts, start)
+        if found is None:
+            raise NoMinimiserError("no quadratic piece was found to hold the minimiser")
+        with ctx.workprec(precisions[-1]):
+            return arb_mat(len(found), 1, [arb(fmpq(v.numerator, v.denominator)) for v in found])
     point = _matrix(start[:, None])
     for bits in precisions:
         with ctx.workprec(bits):
@@ -251,6 +265,10 @@ def _is_narrow(box: arb_mat) -> bool:
     return all(entry.rad() <= arb(2) ** -80 * size + arb(2) ** -250 for entry in entries)
 
 
+def _is_hinge(loss: str) -> bool:
+    return loss.startswith("huberised_hinge/")
+
+
 def _square(ball: arb) -> arb:
     """A product, because ``ball ** 2`` is indeterminate in python-flint for a ball around zero."""
     return ball * ball
@@ -267,6 +285,14 @@ def _pointwise(loss: str, z: arb, target: float) -> tuple[arb, arb]:
     """Enclose φ'(z; t) and φ''(z; t)."""
     if loss == "squared":
         return z - target, arb(1)
+    if loss == "poisson":
+        return z.exp() - target, z.exp()
+    if loss == "gamma":
+        return 1 - target * (-z).exp(), target * (-z).exp()
+    if _is_hinge(loss):
+        height = (1 - target * z) / float(loss.partition("/")[2])
+        bend = arb(1) if height > 0 and height < 1 else arb(0) if height < 0 or height > 1 else arb(0).union(arb(1))
+        return -target * height.max(arb(0)).min(arb(1)), bend / float(loss.partition("/")[2])
     tail = (-target * z).exp()
     return -target * tail / (1 + tail) if tail < 1 else -target / (1 + 1 / tail), _bell(abs(z))
 

@@ -14,14 +14,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from certified.data.rows import Rows
-from certified.losses import LOGISTIC, SQUARED, Loss
+from certified.data.sources import ArraySource
+from certified.data.streamed import StreamedRows
+from certified.losses import GAMMA, HUBERISED_HINGE, LOGISTIC, POISSON, SQUARED, HuberisedHinge, Loss
 from certified.objective import Objective
 from tests.oracle import Problem
 
 Array = npt.NDArray[np.float64]
 
 SLOTS = 8
-LOSSES: dict[str, Loss] = {loss.name: loss for loss in (LOGISTIC, SQUARED)}
+LOSSES: dict[str, Loss] = {
+    loss.name: loss
+    for loss in (LOGISTIC, SQUARED, POISSON, GAMMA, HUBERISED_HINGE, HuberisedHinge(1.0), HuberisedHinge(2.0**-10))
+}
+HINGES = tuple(name for name in LOSSES if name.startswith("huberised_hinge/"))
 SHAPES = ((1, 1), (4, 1), (2, 2))
 """(d, K)."""
 
@@ -34,6 +40,24 @@ def objective_of(problem: Problem) -> Objective:
     """The library's objective of a problem."""
     rows = Rows.from_arrays(problem.features, problem.targets, problem.weights, SLOTS)
     return Objective(LOSSES[problem.loss], rows, problem.alpha, problem.fit_intercept, problem.linear)
+
+
+@st.composite
+def streamed_objectives(draw: st.DrawFn, problem: Problem) -> Objective:
+    """The same objective on rows that are streamed: foreign rows have left every chunk, the last rows came later."""
+    n, outputs = problem.targets.shape
+    kept = draw(st.integers(0, n))
+    foreign = draw(st.lists(st.integers(0, kept), max_size=4))
+    where, weights = np.arange(kept + len(foreign)), problem.weights
+    positions = np.sort(np.array(foreign, dtype=np.int64)) + np.arange(len(foreign))
+    own = np.setdiff1d(where, positions)
+    features, targets = np.full((len(where), problem.features.shape[1]), 1e3), np.ones((len(where), outputs))
+    sample_weights = np.full(len(where), 1e3)
+    features[own], targets[own], sample_weights[own] = problem.features[:kept], problem.targets[:kept], weights[:kept]
+    source = ArraySource(features, targets, sample_weights)
+    rows = StreamedRows.open(source, draw(st.sampled_from([1, 2, 3, 8]))).without(positions)
+    rows = rows.append(Rows.from_arrays(problem.features[kept:], problem.targets[kept:], weights[kept:], SLOTS))
+    return replace(objective_of(problem), rows=rows)
 
 
 def without(problem: Problem, positions: Sequence[int]) -> Problem:
@@ -75,6 +99,10 @@ def problems(
     loss = draw(st.sampled_from(list(losses)))
     if loss == "squared":
         targets = draw(arrays(np.float64, (n, outputs), elements=ENTRIES))
+    elif loss == "poisson":
+        targets = np.abs(draw(arrays(np.float64, (n, outputs), elements=ENTRIES)))
+    elif loss == "gamma":
+        targets = np.maximum(np.abs(draw(arrays(np.float64, (n, outputs), elements=ENTRIES))), 2.0**-10)
     elif kind == "one class":
         targets = np.ones((n, outputs))
     elif kind == "separable":

@@ -13,7 +13,14 @@ from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
 from tests.oracle import Problem, gradient_error, hessians
-from tests.strategies import objective_of, points, powers_of_ten, problems, problems_and_points
+from tests.strategies import (
+    objective_of,
+    points,
+    powers_of_ten,
+    problems,
+    problems_and_points,
+    streamed_objectives,
+)
 
 Array = npt.NDArray[np.float64]
 BENIGN = {"scaled": False, "strengths": powers_of_ten(-3, 1)}
@@ -164,3 +171,23 @@ def test_many_blocks_agree_with_one_sum() -> None:
     assert gradient_error(problem, weights, gradient, 256) <= 1e-12
     hessian = objective.data_hessian(curvature) + np.diagflat(objective.penalty)
     assert np.allclose(hessian, dense_hessian(problem, weights), rtol=1e-13)
+
+
+@given(problems_and_points(**BENIGN), st.data())
+def test_streamed_rows_give_the_same_sums(drawn: tuple[Problem, Array], data: st.DataObject) -> None:
+    """Value, gradient, products and Hessians, whatever the chunks; some rows have left, some were added."""
+    problem, weights = drawn
+    held, streamed = objective_of(problem), data.draw(streamed_objectives(problem))
+    direction = data.draw(points(problem.shape))
+    assert streamed.shape == held.shape
+    assert streamed.is_degenerate == held.is_degenerate
+    (a, ga, ca), (b, gb, cb) = (o.value_and_gradient(weights) for o in (held, streamed))
+    assert a == pytest.approx(b, rel=1e-12)
+    size = np.sum(problem.weights * (np.linalg.norm(problem.features, axis=1) + 1.0)) * (1.0 + np.abs(weights).max())
+    np.testing.assert_allclose(ga, gb, rtol=1e-12, atol=1e-12 * (size + np.abs(ga).max(initial=0.0)))
+    np.testing.assert_array_equal(np.asarray(streamed.curvature(weights)), np.asarray(cb))
+    assert float(np.sum(np.asarray(ca))) == pytest.approx(float(np.sum(np.asarray(cb))), rel=1e-12)
+    products = held.hvp(ca, direction), streamed.hvp(cb, direction)
+    np.testing.assert_allclose(*products, rtol=1e-12, atol=1e-11 * (size + 1.0) * (1.0 + np.abs(direction).max()))
+    matrices = held.data_hessian(ca), streamed.data_hessian(cb)
+    np.testing.assert_allclose(*matrices, rtol=1e-12, atol=1e-11 * (size + 1.0))

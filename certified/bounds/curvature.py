@@ -51,7 +51,9 @@ class Linearisation:
 
 
 def linearise(objective: Objective, weights: Array) -> Linearisation:
-    """Form ∇²F(W) with a certified error (claim T12)."""
+    """Form ∇²F(W) with a certified error (claim T12); no matrix is formed for a loss that couples its outputs."""
+    if objective.loss.couples_outputs:
+        return Linearisation(weights, (), objective.penalty)
     return Linearisation(weights, certified_data_hessians(objective, weights), objective.penalty)
 
 
@@ -78,7 +80,7 @@ def _accumulate(total: Enclosure, change: Enclosure, sign: float) -> Enclosure:
 
 def structural_curvature(objective: Objective, weights: Array) -> float:
     """Return m ≤ λ_min(∇²F(W)) without forming the Hessian: α, or the moment bound of an intercept (T1, T2s)."""
-    if not objective.fit_intercept:
+    if not objective.has_free_intercept:
         return objective.alpha
     if objective.alpha == 0.0:
         return 0.0

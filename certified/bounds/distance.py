@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from certified.bounds.row_sums import Enclosure, certified_gradient, certified_h
 from certified.numerics.balls import lower, upper, working_precision
 from certified.numerics.rounding import MAGNITUDE_LIMIT, UNIT_ROUNDOFF
 from certified.objective import Objective
-from certified.solvers.factor import Factor
+from certified.solvers.conjugate_gradient import products_solver
 
 Array = npt.NDArray[np.float64]
 
@@ -79,11 +80,11 @@ def assess(objective: Objective, weights: Array, gradient: Enclosure | None = No
     gradient = gradient or certified_gradient(objective, weights)
     curvature = structural_curvature(objective, weights)
     candidates = [(_local_bound(objective, gradient.norm, curvature), "T2")]
-    if not objective.fit_intercept and objective.alpha > 0.0:
+    if not objective.has_free_intercept and objective.alpha > 0.0:
         candidates.append((_strong_convexity_bound(gradient.norm, objective.alpha), "T1"))
     value, claim = min(candidates)
-    passes = 1 + objective.fit_intercept
-    claims = _claims(claim, gradient, "T2s" if objective.fit_intercept else "T1")
+    passes = 1 + objective.has_free_intercept
+    claims = _claims(claim, gradient, "T2s" if objective.has_free_intercept else "T1")
     return DistanceBound(value, claim, gradient.norm, gradient.error, curvature, passes, claims), gradient
 
 
@@ -94,13 +95,19 @@ def sharpen(
     gradient: Enclosure,
     linearisation: Linearisation,
 ) -> DistanceBound:
-    """Improve ``bound`` by the curvature of a linearisation and by a witness for the Newton step (T2w)."""
-    structural = (bound.curvature, "T2s" if objective.fit_intercept else "T1")
+    """Improve ``bound`` by the curvature of a linearisation and by a witness for the Newton step (T2w).
+
+    Without self-concordance there is nothing to improve on T1.
+    """
+    if not math.isfinite(objective.loss.self_concordance):
+        return bound
+    structural = (bound.curvature, "T2s" if objective.has_free_intercept else "T1")
     curvature, source = max(structural, (_transported_curvature(objective, weights, linearisation), "T2f"))
     if not (curvature > 0.0 and math.isfinite(gradient.norm)):
         return bound
     first = _local_bound(objective, gradient.norm, curvature)
-    second, products = _witness_bound(objective, weights, gradient, linearisation.factor, curvature)
+    solve = products_solver(objective, weights) if objective.loss.couples_outputs else linearisation.factor.solve
+    second, products = _witness_bound(objective, weights, gradient, solve, curvature)
     value, claim = min((first, "T2"), (second, "T2w"))
     passes = bound.passes + products
     if bound.value <= value:
@@ -126,9 +133,7 @@ def _transported_curvature(objective: Objective, weights: Array, linearisation: 
 
 def max_extended_norm(objective: Objective) -> float:
     """Return R, an upper bound on the norms of the rows in force, the constant feature of an intercept included."""
-    weights = np.asarray(objective.rows.weights)
-    norms = np.asarray(objective.rows.norms)[weights > 0.0]
-    largest = float(np.max(norms, initial=0.0))
+    largest = objective.rows.largest_norm
     if objective.fit_intercept:
         largest = math.sqrt(largest * largest + 1.0) * (1.0 + 8.0 * UNIT_ROUNDOFF)
     return largest
@@ -146,10 +151,10 @@ def _strong_convexity_bound(residual: float, alpha: float) -> float:
 
 
 def _local_bound(objective: Objective, residual: float, curvature: float) -> float:
-    """T2, first form, with λ_N ≤ r/√m."""
-    if not (curvature > 0.0 and math.isfinite(residual)):
-        return math.inf
+    """T2, first form, with λ_N ≤ r/√m; infinite without self-concordance."""
     kappa = _kappa(objective)
+    if not (curvature > 0.0 and math.isfinite(residual) and math.isfinite(kappa)):
+        return math.inf
     with working_precision(_PRECISION):
         m, r, k = arb(curvature), arb(residual), arb(kappa)
         if kappa == 0.0:
@@ -159,10 +164,10 @@ def _local_bound(objective: Objective, residual: float, curvature: float) -> flo
 
 
 def _witness_bound(
-    objective: Objective, weights: Array, gradient: Enclosure, factor: Factor, curvature: float
+    objective: Objective, weights: Array, gradient: Enclosure, solve: Callable[[Array], Array], curvature: float
 ) -> tuple[float, int]:
     """T2, form (iii), from a witness p ≈ H⁻¹g refined until its defect no longer matters."""
-    best, witness = math.inf, factor.solve(gradient.value)
+    best, witness = math.inf, solve(gradient.value)
     for products in range(1, _REFINEMENTS + 1):
         if not np.all(np.abs(witness) <= MAGNITUDE_LIMIT):
             return best, products - 1
@@ -175,7 +180,7 @@ def _witness_bound(
         best = value
         if norm_bound(defect) <= 2.0 * slack:
             return best, products
-        witness = witness + factor.solve(defect)
+        witness = witness + solve(defect)
     return best, _REFINEMENTS
 
 

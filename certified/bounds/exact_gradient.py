@@ -12,41 +12,23 @@ import numpy.typing as npt
 from flint import arb, arb_mat
 
 from certified.bounds.row_sums import Enclosure
+from certified.data.rows import Rows
 from certified.numerics.balls import upper, working_precision
 from certified.objective import Objective
 
 Array = npt.NDArray[np.float64]
 
 _PRECISION = 160
-_CHUNK = 512
+_ROWS_AT_ONCE = 512
 
 
 def exact_gradient(objective: Objective, weights: Array) -> Enclosure:
     """Enclose ∇F(W) (p, K) by Arb; the error is that of rounding the result to float64."""
-    rows = objective.rows
-    d, outputs = rows.n_features, rows.n_outputs
-    c = np.asarray(rows.weights).reshape(-1)
-    in_force = np.flatnonzero(c)
-    features = np.asarray(rows.features).reshape(-1, d)
-    targets = np.asarray(rows.targets).reshape(-1, outputs)
     with working_precision(_PRECISION):
         w = arb_mat(weights.tolist())
         total = arb_mat(*objective.shape)
-        for start in range(0, len(in_force), _CHUNK):
-            chosen = in_force[start : start + _CHUNK]
-            x = features[chosen]
-            if objective.fit_intercept:
-                x = np.hstack([x, np.ones((len(x), 1))])
-            block = arb_mat(x.tolist())
-            z = block * w
-            coefficients = [
-                [
-                    arb(float(c[i])) * objective.loss.ball_derivative(z[row, k], arb(float(targets[i, k])))
-                    for k in range(outputs)
-                ]
-                for row, i in enumerate(chosen)
-            ]
-            total += block.transpose() * arb_mat(coefficients)
+        for rows in objective.rows.chunks():
+            total += _row_sum(objective, rows, w)
         penalty = objective.penalty[:, 0].tolist()
         for j, k in np.ndindex(*weights.shape):
             total[j, k] += arb(penalty[j]) * w[j, k]
@@ -61,3 +43,28 @@ def exact_gradient(objective: Objective, weights: Array) -> Enclosure:
             return Enclosure(np.zeros(weights.shape), math.inf, "T12b")
         # The root of a ball that touches zero is undefined; that of its upper end is not.
         return Enclosure(value, math.nextafter(math.sqrt(max(0.0, upper(squared))), math.inf), "T12b")
+
+
+def _row_sum(objective: Objective, rows: Rows, w: arb_mat) -> arb_mat:
+    """Σ c_i x̃_i φ'(z_i)ᵀ over the given rows."""
+    total = arb_mat(*objective.shape)
+    c = np.asarray(rows.weights).reshape(-1)
+    in_force = np.flatnonzero(c)
+    features = np.asarray(rows.features).reshape(-1, rows.n_features)
+    targets = np.asarray(rows.targets).reshape(-1, rows.n_outputs)
+    for start in range(0, len(in_force), _ROWS_AT_ONCE):
+        chosen = in_force[start : start + _ROWS_AT_ONCE]
+        x = features[chosen]
+        if objective.fit_intercept:
+            x = np.hstack([x, np.ones((len(x), 1))])
+        block = arb_mat(x.tolist())
+        z = block * w
+        coefficients = [
+            [
+                arb(float(c[i])) * objective.loss.ball_derivative(z[row, k], arb(float(targets[i, k])))
+                for k in range(rows.n_outputs)
+            ]
+            for row, i in enumerate(chosen)
+        ]
+        total += block.transpose() * arb_mat(coefficients)
+    return total

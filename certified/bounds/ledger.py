@@ -26,16 +26,17 @@ from certified.bounds.formulas import (
     witness_newton_step,
 )
 from certified.bounds.row_sums import inflated, norm_bound
-from certified.numerics.balls import upper, working_precision
+from certified.numerics.balls import lower, upper, working_precision
 from certified.numerics.rounding import UNIT_ROUNDOFF, gamma
 
 Array = npt.NDArray[np.float64]
 
-_PRECISION = 192
+_PRECISION = 96
 _TIGHTENINGS = 20
 _WORTHWHILE = 0.99
 _LARGEST_REACH = 700.0
 _UNDERFLOW = 1e-150
+_ROUNDING = arb(2.0 * UNIT_ROUNDOFF)
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,7 +57,7 @@ class Defect:
 
 
 def defect(anchor: Anchor, weights: Array) -> Defect:
-    """Measure the linear residual of ``weights``, in O(p²)."""
+    """Measure the linear residual of ``weights``, by one product with B."""
     displacement = weights - anchor.point
     product = anchor.product(displacement)
     residual = anchor.gradient.value + product + anchor.linearisation.penalty * displacement
@@ -67,7 +68,8 @@ def anchored_distance(anchor: Anchor, measured: Defect, lever: Array | None = No
     """Bound ‖W − W*‖_F for the weights measured, touching no row (claims T6, T6a).
 
     With N = −A⁻¹∇F(W₁) and V = W* − W₁: ‖W − W*‖ ≤ ‖A⁻¹·residual‖ + C·β(δ, κ‖V‖)·‖V‖_B. An infinite value means that
-    the claim does not apply; the minimiser need not even exist.
+    the claim does not apply; the minimiser need not even exist. The curvature of the result is a lower bound on
+    λ_min(∇²F(W)) at the weights themselves.
 
     Args:
         anchor: of the rows in force.
@@ -75,35 +77,40 @@ def anchored_distance(anchor: Anchor, measured: Defect, lever: Array | None = No
         lever: with an intercept, any approximation of the last columns of the A_k⁻¹, as (p, number of Hessians); it
             makes C smaller and proves nothing itself.
     """
-    known = _quantities(anchor, measured)
-    value, residual = math.inf, math.inf
-    if _applies(anchor, known):
-        value, residual = _evaluate(anchor, known, _amplification(anchor, lever, known.largest))
     claims = ("T2", "T6", "T6a", anchor.curvature_claim, anchor.gradient.claim)
-    return DistanceBound(value, "T6", residual, known.slack, anchor.curvature, 0, claims)
-
-
-def _amplification(anchor: Anchor, lever: Array | None, largest: float) -> float:
-    """C ≥ ‖A⁻¹B^½‖₂, by the smaller of the claim's forms."""
+    known = _quantities(anchor, measured)
+    if not _applies(anchor, known):
+        return DistanceBound(math.inf, "T6", math.inf, known.slack, anchor.alpha, 0, claims)
+    longest = None if lever is None or anchor.alpha > 0.0 else _longest_lever(anchor, lever)
     with working_precision(_PRECISION):
-        plain = upper(data_amplification(arb(anchor.curvature), arb(anchor.alpha)))
-        alpha = float(np.max(anchor.linearisation.penalty, initial=0.0))
-        if lever is None or anchor.alpha > 0.0 or alpha == 0.0:
-            return plain
-        error = max(h.error for h in anchor.linearisation.data_hessians)
-        product, penalised = anchor.product(lever), anchor.linearisation.penalty * lever
-        residual = product + penalised
-        residual[-1] -= 1.0
-        longest = 0.0
-        for k in range(lever.shape[1]):
-            size = norm_bound(lever[:, k])
-            slack = (error + gamma(len(lever) + 4) * largest) * size + _UNDERFLOW * len(lever)
-            slack = slack + 4.0 * UNIT_ROUNDOFF * (norm_bound(product[:, k]) + norm_bound(penalised[:, k]) + 1.0)
-            missing = inflated(norm_bound(residual[:, k]) + inflated(inflated(slack)))
-            if not math.isfinite(size + missing):
-                return plain
+        value, residual, curvature = _evaluate(anchor, known, _amplification(anchor, longest))
+    return DistanceBound(value, "T6", residual, known.slack, curvature, 0, claims)
+
+
+def _amplification(anchor: Anchor, longest_lever: float | None) -> arb:
+    """C ≥ ‖A⁻¹B^½‖₂, by the smaller of the claim's forms."""
+    plain: arb = data_amplification(arb(anchor.curvature), arb(anchor.alpha))
+    if longest_lever is None or not math.isfinite(longest_lever) or anchor.strength == 0.0:
+        return plain
+    levered: arb = intercept_amplification(arb(anchor.strength), arb(longest_lever))
+    return min(plain, levered, key=upper)
+
+
+def _longest_lever(anchor: Anchor, lever: Array) -> float:
+    """Upper bound on ‖A_k⁻¹e_p‖ over the outputs, from approximations of these vectors (T2w)."""
+    product, rate, longest = anchor.product(lever), anchor.linearisation.error_rate, 0.0
+    residual = product + anchor.linearisation.penalty * lever
+    residual[-1] -= 1.0
+    for k in range(lever.shape[1]):
+        size = norm_bound(lever[:, k])
+        slack = rate * size + _UNDERFLOW * len(lever)
+        slack = slack + 4.0 * UNIT_ROUNDOFF * (norm_bound(product[:, k]) + anchor.strength * size + 1.0)
+        missing = inflated(norm_bound(residual[:, k]) + inflated(inflated(slack)))
+        if not math.isfinite(size + missing):
+            return math.inf
+        with working_precision(_PRECISION):
             longest = max(longest, upper(witness_newton_step(arb(size), arb(missing), arb(anchor.curvature))))
-        return min(plain, upper(intercept_amplification(arb(alpha), arb(longest))))
+    return longest
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,26 +135,21 @@ class _Quantities:
 
 
 def _quantities(anchor: Anchor, measured: Defect) -> _Quantities:
-    e, gradient = measured.displacement, anchor.gradient
-    p, count = len(e), e.size
-    trace = max((float(np.trace(h.value)) for h in anchor.linearisation.data_hessians), default=0.0)
-    error = max((h.error for h in anchor.linearisation.data_hessians), default=0.0)
-    # ‖B‖_F ≤ tr(B) as B ⪰ 0; p·error covers the trace and another p·error the computed matrix.
-    largest = inflated(max(trace, 0.0) * (1.0 + gamma(p + 2)) + 2.0 * p * error)
+    e, gradient, count = measured.displacement, anchor.gradient, measured.displacement.size
     size, product, known = norm_bound(e), norm_bound(measured.product), norm_bound(gradient.value)
-    product_error = inflated((error + gamma(p + 4) * largest) * size + _UNDERFLOW * count)
-    additions = 4.0 * UNIT_ROUNDOFF * (known + product + norm_bound(anchor.linearisation.penalty * e))
+    product_error = inflated(anchor.linearisation.error_rate * size + _UNDERFLOW * count)
+    additions = 4.0 * UNIT_ROUNDOFF * (known + product + anchor.strength * size)
     slack = inflated(inflated(gradient.error + product_error) + additions)
     dot = gamma(count + 4)
-    overlap = abs(float(np.sum(gradient.value * e))) + (gradient.error + dot * known) * size
-    squared = abs(float(np.sum(e * measured.product))) + (product_error + dot * product) * size
+    overlap = abs(float(np.vdot(gradient.value, e))) + (gradient.error + dot * known) * size
+    squared = abs(float(np.vdot(e, measured.product))) + (product_error + dot * product) * size
     return _Quantities(
         size=size,
         linear=inflated(norm_bound(measured.residual) + slack),
         slack=slack,
         overlap=inflated(inflated(overlap) + _UNDERFLOW * count),
         data_size_squared=inflated(inflated(squared) + _UNDERFLOW * count),
-        largest=largest,
+        largest=anchor.linearisation.magnitude,
     )
 
 
@@ -156,39 +158,34 @@ def _applies(anchor: Anchor, known: _Quantities) -> bool:
     return anchor.curvature > 0.0 and all(math.isfinite(x) for x in sizes)
 
 
-def _evaluate(anchor: Anchor, known: _Quantities, data_amplifies: float) -> tuple[float, float]:
-    """Bounds on ‖W − W*‖ and on ‖∇F(W)‖ from the norms (claim T6)."""
-    with working_precision(_PRECISION):
-        m, kappa, drift = arb(anchor.curvature), arb(anchor.kappa), arb(anchor.drift)
-        size, linear, amplification = arb(known.size), arb(known.linear), arb(data_amplifies)
-        # e is W − W₁ but for one rounding.
-        rounding = size * arb(2.0 * UNIT_ROUNDOFF)
-        solve_error = linear / m + rounding
-        stiffness = arb(known.largest) + arb(float(np.max(anchor.linearisation.penalty, initial=0.0)))
-        if anchor.kappa == 0.0:
-            return upper(solve_error), upper(linear + stiffness * rounding)
-        squared = upper(witness_decrement_squared(arb(known.overlap), size, linear, m))
-        decrement = arb(max(squared, 0.0)).sqrt()
-        ratio = decrement_ratio(kappa, decrement * drift.exp(), m)
-        reach = kappa * size
-        if not (ratio < 1 and reach < _LARGEST_REACH):
-            return math.inf, math.inf
-        data_size = arb(known.data_size_squared).sqrt()
-        moved = data_size * curvature_change(drift, reach) if reach > 0 else arb(0)
-        scale = arb(known.largest).sqrt()
-        residual = upper(linear + scale * moved + stiffness * (drift + reach).exp() * rounding)
-        radius, remainder = upper(self_concordant_radius(ratio, kappa)), arb(0)
-        for _ in range(_TIGHTENINGS):
-            if not radius > 0.0:
-                break
-            reach = kappa * arb(radius)
-            change = curvature_change(drift, reach)
-            lengths = [upper(decrement / curvature_decrease(drift, reach))]
-            if change < 1:
-                lengths.append(upper((data_size + amplification * linear) / (1 - change)))
-            remainder = amplification * change * arb(min(lengths))
-            tighter = upper(size + linear / m + remainder)
-            if not tighter < _WORTHWHILE * radius:
-                break
-            radius = tighter
-        return upper(solve_error + remainder), residual
+def _evaluate(anchor: Anchor, known: _Quantities, amplification: arb) -> tuple[float, float, float]:
+    """Bounds on ‖W − W*‖, on ‖∇F(W)‖ and, from below, on λ_min(∇²F(W)), from the norms (claim T6)."""
+    m, kappa, drift = arb(anchor.curvature), arb(anchor.kappa), arb(anchor.drift)
+    size, linear, largest = arb(known.size), arb(known.linear), arb(known.largest)
+    # e is W − W₁ but for one rounding.
+    rounding = size * _ROUNDING
+    solve_error = linear / m
+    if anchor.kappa == 0.0:
+        stray = (largest + anchor.strength) * rounding
+        return upper(solve_error + rounding), upper(linear + stray), anchor.curvature
+    decrement = witness_decrement_squared(arb(known.overlap), size, linear, m).sqrt()
+    ratio, reach = decrement_ratio(kappa, decrement * drift.exp(), m), kappa * (size + rounding)
+    if not (ratio < 1 and reach < _LARGEST_REACH):
+        return math.inf, math.inf, anchor.alpha
+    data_size, growth = arb(known.data_size_squared).sqrt(), (drift + reach).exp()
+    moved = data_size * curvature_change(drift, reach) if reach > 0 else arb(0)
+    residual = upper(linear + largest.sqrt() * moved + (largest + anchor.strength) * growth * rounding)
+    curvature = lower(anchor.alpha + (m - anchor.alpha) / growth)
+    radius, remainder, length = self_concordant_radius(ratio, kappa), arb(0), data_size + amplification * linear
+    for _ in range(_TIGHTENINGS):
+        if not radius > 0:
+            break
+        change = curvature_change(drift, kappa * radius)
+        # The second form is the smaller one wherever the bound is of use, and the first where it says nothing.
+        moved = length / (1 - change) if change < 0.5 else decrement / curvature_decrease(drift, kappa * radius)
+        remainder = amplification * change * moved
+        tighter = size + solve_error + remainder
+        if not tighter < _WORTHWHILE * radius:
+            break
+        radius = tighter
+    return upper(solve_error + rounding + remainder), residual, curvature

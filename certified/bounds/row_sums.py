@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from certified.data.rows import Rows
-from certified.losses import Loss
+from certified.losses import Loss, couples
 from certified.numerics.exponential import exp_nonpositive
 from certified.numerics.precision import in_float64
 from certified.numerics.rounding import MAGNITUDE_LIMIT, UNDERFLOW, UNIT_ROUNDOFF, gamma
-from certified.objective import Objective, row_sum
+from certified.objective import Objective, add_up, row_sum
 
 Array = npt.NDArray[np.float64]
 
@@ -51,24 +51,21 @@ class CurvatureSums:
 
 def norm_bound(array: Array) -> float:
     """Return an upper bound on the Frobenius norm of a computed array."""
-    return inflated(float(np.linalg.norm(array)) * (1.0 + 2.0 * gamma(array.size + 2)) + 1e-150 * array.size)
+    return inflated(math.sqrt(float(np.vdot(array, array))) * (1.0 + 2.0 * gamma(array.size + 2)) + 1e-150 * array.size)
 
 
 @in_float64
 def certified_gradient(objective: Objective, weights: Array) -> Enclosure:
     """Enclose ∇F(W) (p, K) at the exact rows and weights given (claim T12)."""
     _check_magnitude(weights)
-    rows = objective.rows
-    value, size, error = _gradient_sums(
-        objective.loss,
-        objective.fit_intercept,
-        rows,
-        jnp.asarray(weights),
-        *predictor_scale(objective, weights),
+    point, scale = jnp.asarray(weights), predictor_scale(objective, weights)
+    value, size, error = add_up(
+        _gradient_sums(objective.loss, objective.fit_intercept, chunk, point, *scale)
+        for chunk in objective.rows.chunks()
     )
     penalised = objective.penalty * weights
-    total = np.asarray(value) + penalised
-    parts = norm_bound(np.asarray(value)) + norm_bound(penalised)
+    total = value + penalised
+    parts = norm_bound(value) + norm_bound(penalised)
     if objective.linear is not None:
         total = total + objective.linear
         parts += norm_bound(objective.linear)
@@ -79,34 +76,33 @@ def certified_gradient(objective: Objective, weights: Array) -> Enclosure:
 def certified_hvp(objective: Objective, weights: Array, direction: Array) -> Enclosure:
     """Enclose ∇²F(W)·V (p, K) (claim T12)."""
     _check_magnitude(direction)
-    value, size, error = _hvp_sums(
-        objective.loss,
-        objective.fit_intercept,
-        objective.rows,
-        jnp.asarray(weights),
-        jnp.asarray(direction),
-        *predictor_scale(objective, weights),
-        *predictor_scale(objective, direction),
+    vectors = jnp.asarray(weights), jnp.asarray(direction)
+    scales = *predictor_scale(objective, weights), *product_scale(objective, direction)
+    value, size, error = add_up(
+        _hvp_sums(objective.loss, objective.fit_intercept, chunk, *vectors, *scales)
+        for chunk in objective.rows.chunks()
     )
     penalised = objective.penalty * direction
-    parts = norm_bound(np.asarray(value)) + norm_bound(penalised)
-    return Enclosure(np.asarray(value) + penalised, _pass_error(objective, float(size), float(error), parts))
+    parts = norm_bound(value) + norm_bound(penalised)
+    return Enclosure(value + penalised, _pass_error(objective, float(size), float(error), parts))
 
 
 @in_float64
 def certified_data_hessians(objective: Objective, weights: Array) -> tuple[Enclosure, ...]:
     """Enclose Σ a_i x̃_i x̃_iᵀ at W in the spectral norm, one per output (one in all for constant curvature)."""
     _check_magnitude(weights)
-    curvature, size, error = _curvature_sums(
-        objective.loss, objective.fit_intercept, objective.rows, jnp.asarray(weights),
-        *predictor_scale(objective, weights),
-    )  # fmt: skip
-    hessians = objective.data_hessian(curvature)
+    point, scale = jnp.asarray(weights), predictor_scale(objective, weights)
+
+    def terms(chunk: Rows) -> tuple[Array, jax.Array, jax.Array]:
+        curvature, size, error = _curvature_sums(objective.loss, objective.fit_intercept, chunk, point, *scale)
+        return replace(objective, rows=chunk).data_hessian(curvature), size, error
+
+    hessians, size, error = add_up(map(terms, objective.rows.chunks()))
     depth = gamma(objective.rows.summation_depth + 8)
     inflate = _inflation(objective.rows)
     return tuple(
         Enclosure(h, nan_to_inf(inflated((float(e) + 2.0 * depth * float(s)) * inflate + _underflow(objective, 1.0))))
-        for h, s, e in zip(hessians, np.asarray(size), np.asarray(error), strict=False)
+        for h, s, e in zip(hessians, size, error, strict=False)
     )
 
 
@@ -114,11 +110,9 @@ def certified_data_hessians(objective: Objective, weights: Array) -> tuple[Enclo
 def certified_curvature_sums(objective: Objective, weights: Array) -> CurvatureSums:
     """Bound A_k = Σ a_ik and h_k = ‖Σ a_ik x_i‖ at W, for the curvature of an unpenalised intercept (T2s)."""
     _check_magnitude(weights)
-    sums, total_error, moment_size, moment_error = (
-        np.asarray(a)
-        for a in _moment_sums(
-            objective.loss, objective.rows, jnp.asarray(weights), *predictor_scale(objective, weights)
-        )
+    point, scale = jnp.asarray(weights), predictor_scale(objective, weights)
+    sums, total_error, moment_size, moment_error = add_up(
+        _moment_sums(objective.loss, chunk, point, *scale) for chunk in objective.rows.chunks()
     )
     depth = gamma(objective.rows.summation_depth + 8)
     inflate = _inflation(objective.rows)
@@ -127,7 +121,16 @@ def certified_curvature_sums(objective: Objective, weights: Array) -> CurvatureS
     first = np.array([norm_bound(column) for column in moments.T])
     first = (first + (moment_error + 2.0 * depth * moment_size) * inflate) * (1.0 + 8.0 * UNIT_ROUNDOFF)
     first = first + _underflow(objective, 1.0)
-    return CurvatureSums(np.maximum(0.0, (total - slack) * (1.0 - 4.0 * UNIT_ROUNDOFF)), first)
+    lower = np.where(np.isfinite(slack), total, 0.0) - np.where(np.isfinite(slack), slack, 0.0)
+    return CurvatureSums(np.maximum(0.0, lower * (1.0 - 4.0 * UNIT_ROUNDOFF)), first)
+
+
+@in_float64
+def largest_predictor(objective: Objective, direction: Array) -> float:
+    """Return an upper bound on max |x̃_i·v_k| over rows in force and outputs k, by a pass (claim T12)."""
+    vectors, scale = jnp.asarray(direction), product_scale(objective, direction)
+    reached = [_largest_predictor(objective.fit_intercept, chunk, vectors, *scale) for chunk in objective.rows.chunks()]
+    return nan_to_inf(inflated(float(np.max(reached))))
 
 
 def _pass_error(objective: Objective, size: float, error: float, parts: float) -> float:
@@ -143,14 +146,20 @@ def _inflation(rows: Rows) -> float:
     return 1.0 + 2.0 * gamma(rows.slots + rows.n_outputs + 64)
 
 
-def predictor_scale(objective: Objective, weights: Array) -> tuple[jax.Array, jax.Array]:
-    """(K,) factors f, b with |ẑ_ik − z_ik| ≤ f_k·ρ_i + b_k for the computed predictor (T12)."""
+def predictor_scale(objective: Objective, weights: Array) -> tuple[Array, Array]:
+    """(K,) factors f, b with |ẑ_ik − z_ik| ≤ f_k·ρ_i + b_k, the loss's own shift included (T12); on the host."""
+    rate, offset = product_scale(objective, weights)
+    return rate, offset + objective.loss.evaluation_shift
+
+
+def product_scale(objective: Objective, weights: Array) -> tuple[Array, Array]:
+    """(K,) factors f, b with |error of the computed x̃_i·w_k| ≤ f_k·ρ_i + b_k (T12); on the host."""
     d = objective.rows.n_features
     feature_weights = weights[:d]
-    norms = np.sqrt(np.sum(feature_weights**2, axis=0)) * (1.0 + 2.0 * gamma(d + 4)) + 1e-150
+    norms = np.sqrt((feature_weights * feature_weights).sum(axis=0)) * (1.0 + 2.0 * gamma(d + 4)) + 1e-150
     intercept = np.abs(weights[d]) if objective.fit_intercept else np.zeros(weights.shape[1])
     rate = 2.0 * gamma(d + 4)
-    return jnp.asarray(rate * norms), jnp.asarray(rate * intercept + UNDERFLOW)
+    return rate * norms, rate * intercept + UNDERFLOW
 
 
 def _check_magnitude(weights: Array) -> None:
@@ -183,18 +192,21 @@ def extended_norms(rows: Rows, fit_intercept: bool) -> jax.Array:
 def predict(rows: Rows, fit_intercept: bool, weights: jax.Array) -> jax.Array:
     """Linear predictors z (blocks, size, K)."""
     z = jnp.einsum("bid,dk->bik", rows.features, weights[: rows.features.shape[2]])
-    return z + weights[-1] if fit_intercept else z
+    z = z + weights[-1] if fit_intercept else z
+    # Of rows that take no part not even an overflow does.
+    return jnp.where(rows.weights[..., None] > 0.0, z, 0.0)
 
 
 def curvature_and_growth(
-    loss: Loss, rows: Rows, z: jax.Array, zeta: jax.Array
+    loss: Loss, targets: jax.Array, z: jax.Array, zeta: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """φ''(ẑ), sup of φ'' over [ẑ − ζ, ẑ + ζ], and a bound on |φ''(ẑ) − φ''(z)| there (self-concordance)."""
-    curvature = loss.curvature(z, rows.targets)
+    curvature = loss.curvature(z, targets)
     drift = loss.self_concordance * zeta
-    growth = jnp.where(drift > 700.0, jnp.inf, 1.0 / exp_nonpositive(-jnp.minimum(drift, 700.0)))
-    supremum = jnp.minimum(curvature * growth * (1.0 + 2.0 * loss.evaluation_error + 64.0 * UNIT_ROUNDOFF),
-                           loss.curvature_limit)  # fmt: skip
+    growth = 1.0 / exp_nonpositive(-jnp.minimum(drift, 700.0))
+    grown = curvature * growth * (1.0 + 2.0 * loss.evaluation_error + 64.0 * UNIT_ROUNDOFF)
+    # Where growth says nothing (no self-concordance, say) the limit of φ'' is all that is known.
+    supremum = jnp.where(drift > 700.0, loss.curvature_limit, jnp.minimum(grown, loss.curvature_limit))
     change = supremum * jnp.minimum(drift * (1.0 + 4.0 * UNIT_ROUNDOFF), 1.0)
     return curvature, supremum, change
 
@@ -213,8 +225,12 @@ def _gradient_sums(
     zeta = rows.norms[..., None] * rate + offset
     c = rows.weights[..., None]
     coefficient = c * loss.derivative(z, rows.targets)
-    _, supremum, _ = curvature_and_growth(loss, rows, z, zeta)
-    error = coefficient_error(loss, coefficient, c, supremum * zeta)
+    if couples(loss):
+        propagated = loss.derivative_error(z, rows.targets, zeta)
+    else:
+        _, supremum, _ = curvature_and_growth(loss, rows.targets, z, zeta)
+        propagated = supremum * zeta
+    error = coefficient_error(loss, coefficient, c, propagated)
     return (
         row_sum(rows.features, coefficient, fit_intercept),
         *_weighted(rows, fit_intercept, coefficient, error),
@@ -236,11 +252,15 @@ def _hvp_sums(
     z = predict(rows, fit_intercept, weights)
     zeta = rows.norms[..., None] * rate + offset
     c = rows.weights[..., None]
-    curvature, supremum, change = curvature_and_growth(loss, rows, z, zeta)
     slope = predict(rows, fit_intercept, direction)
     slope_error = rows.norms[..., None] * direction_rate + direction_offset
-    coefficient = c * curvature * slope
-    propagated = change * (jnp.abs(slope) + slope_error) + supremum * slope_error
+    if couples(loss):
+        product, propagated = loss.product_error(z, slope, zeta, slope_error)
+        coefficient = c * product
+    else:
+        curvature, supremum, change = curvature_and_growth(loss, rows.targets, z, zeta)
+        coefficient = c * curvature * slope
+        propagated = change * (jnp.abs(slope) + slope_error) + supremum * slope_error
     error = coefficient_error(loss, coefficient, c, propagated)
     return (
         row_sum(rows.features, coefficient, fit_intercept),
@@ -255,7 +275,7 @@ def _curvature_sums(
     z = predict(rows, fit_intercept, weights)
     zeta = rows.norms[..., None] * rate + offset
     c = rows.weights[..., None]
-    curvature, _, change = curvature_and_growth(loss, rows, z, zeta)
+    curvature, _, change = curvature_and_growth(loss, rows.targets, z, zeta)
     error = coefficient_error(loss, c * curvature, c, change)
     squares = jnp.square(extended_norms(rows, fit_intercept))[..., None]
     return c * curvature, jnp.sum(squares * c * curvature, (0, 1)), jnp.sum(squares * error, (0, 1))
@@ -268,7 +288,7 @@ def _moment_sums(
     z = predict(rows, True, weights)
     zeta = rows.norms[..., None] * rate + offset
     c = rows.weights[..., None]
-    curvature, _, change = curvature_and_growth(loss, rows, z, zeta)
+    curvature, _, change = curvature_and_growth(loss, rows.targets, z, zeta)
     error = coefficient_error(loss, c * curvature, c, change)
     norms = rows.norms[..., None]
     sums = row_sum(rows.features, c * curvature, True)
@@ -278,6 +298,14 @@ def _moment_sums(
         jnp.sum(norms * c * curvature, (0, 1)),
         jnp.sum(norms * error, (0, 1)),
     )
+
+
+@partial(jax.jit, static_argnums=0)
+def _largest_predictor(
+    fit_intercept: bool, rows: Rows, direction: jax.Array, rate: jax.Array, offset: jax.Array
+) -> jax.Array:
+    reach = jnp.abs(predict(rows, fit_intercept, direction)) + rows.norms[..., None] * rate + offset
+    return jnp.max(jnp.where(rows.weights[..., None] > 0.0, reach, 0.0), initial=0.0)
 
 
 def _weighted(rows: Rows, fit_intercept: bool, coefficient: jax.Array, error: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from certified.certificates.provenance import Provenance
+
 SCHEMA = "certified-removal/1"
 
 _PUBLIC = (
     "event", "epsilon", "delta", "releases", "noise_std", "noise", "loss", "l2_scaling", "l2_strength",
     "fit_intercept", "n_features", "n_outputs", "classes", "removed_count", "added_count", "removed_total",
+    "features", "features_name", "features_digest", "features_epsilon", "features_delta", "full_epsilon", "full_delta",
     "released_commitment", "assumptions", "threat_model", "reference", "issued_at", "library_version", "schema",
 )  # fmt: skip
 
@@ -56,6 +59,12 @@ class Certificate:
         remaining_count: rows in force.
         removed_count, added_count: rows this request took out and put in.
         removed_total: rows taken out since training.
+        features: where the features come from: "given", "public", "dp" or "trained_on_rows" (`Provenance`).
+        features_name, features_digest: the extractor's name and the SHA-256 of its parameters; may be empty.
+        features_epsilon, features_delta: (ε₁, δ₁) of the extractor for adding or removing one row; 0, 0 where it never
+            saw a deleted row, ``inf``, 1 where nothing protects it.
+        full_epsilon, full_delta: the guarantee against retraining extractor and head without the removed rows, at
+            least one (T11); ``inf``, 1 where the certificate covers the head alone.
         rows_commitment, salt: hiding commitment to the remaining rows and the salt of its digests (hex).
         released_commitment: hash of the released weights.
         weights_commitment: hiding hash of the noise-free weights.
@@ -98,6 +107,13 @@ class Certificate:
     removed_count: int
     added_count: int
     removed_total: int
+    features: str
+    features_name: str
+    features_digest: str
+    features_epsilon: float
+    features_delta: float
+    full_epsilon: float
+    full_delta: float
     rows_commitment: str
     salt: str
     released_commitment: str
@@ -111,12 +127,30 @@ class Certificate:
     schema: str = field(default=SCHEMA)
 
     def __str__(self) -> str:
-        """The guarantee in one sentence."""
+        """The guarantee in one sentence, after what it does not cover."""
+        uncovered = "HEAD ONLY, the extractor was trained on the rows. " if self.features == "trained_on_rows" else ""
         return (
-            f"{self.event}: {self.removed_count} rows out, {self.added_count} in, {self.remaining_count} remain. "
-            f"(ε, δ) = ({self.epsilon:g}, {self.delta:g}) for {self.releases} release(s): noise-free weights at most "
+            f"{uncovered}{self.event}: {self.removed_count} rows out, {self.added_count} in, "
+            f"{self.remaining_count} remain. (ε, δ) = ({self.epsilon:g}, {self.delta:g}){self._with_extractor()} for "
+            f"{self.releases} release(s): noise-free weights at most "
             f"{self.distance_bound:.3g} from exact retraining ({self.distance_claim}), noise σ = {self.noise_std:.3g}."
         )
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the features come from, as one record.
+
+        Raises:
+            TypeError, ValueError: the fields do not fit together.
+        """
+        return Provenance(
+            self.features, self.features_name, self.features_digest, self.features_epsilon, self.features_delta
+        )
+
+    def _with_extractor(self) -> str:
+        if self.features != "dp":
+            return ""
+        return f" for the head, ({self.full_epsilon:g}, {self.full_delta:g}) with the extractor,"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values, with the digest of their canonical JSON."""

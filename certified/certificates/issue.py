@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,14 +11,25 @@ import numpy.typing as npt
 from certified.bounds.distance import DistanceBound, max_extended_norm
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import Label, weights_commitment
-from certified.certificates.statements import ASSUMPTIONS, CLAIMS, IDEALIZED_NOISE, REFERENCE, THREAT_MODEL
+from certified.certificates.provenance import Provenance
+from certified.certificates.statements import CLAIMS, EXTRACTOR_CLAIMS, REFERENCE, THREAT_MODEL, assumptions
+from certified.losses import HuberisedHinge
+from certified.losses.huberised_hinge import HINGE_WIDTHS
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
+from certified.privacy.extractor import feature_guarantee
 from certified.version import __version__
 
 Array = npt.NDArray[np.float64]
 
-_LOSS_CLAIMS = {"logistic": ("C-logistic", "T12e"), "squared": ("C-squared",)}
+_LOSS_CLAIMS = {
+    "logistic": ("C-logistic", "T12e"),
+    "squared": ("C-squared",),
+    "softmax": ("C-softmax", "T12e"),
+    "poisson": ("C-poisson", "T12e"),
+    "gamma": ("C-gamma", "T12e"),
+    **{HuberisedHinge(width).name: ("C-hinge",) for width in HINGE_WIDTHS},
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,7 @@ class Event:
         rows_commitment: commitment to the rows in force.
         salt: its salt.
         assumptions: further assumptions the caller knows of.
+        features: where the features come from.
     """
 
     kind: str
@@ -45,6 +57,7 @@ class Event:
     rows_commitment: str
     salt: bytes
     assumptions: tuple[str, ...] = ()
+    features: Provenance = field(default_factory=Provenance)
 
 
 def issue(
@@ -60,7 +73,7 @@ def issue(
     weights: Array,
     nonce: bytes,
 ) -> Certificate:
-    """Certify the release of ``released`` = ``weights`` + noise under the budget as it was ``before`` (claim T16).
+    """Certify the release of ``released`` = ``weights`` + noise under the budget as it was ``before`` (T16, T11).
 
     Raises:
         ValueError: the distance exceeds what the budget permits.
@@ -69,11 +82,14 @@ def issue(
         raise ValueError("objective has a linear term, which no certificate of this schema states: leave it out")
     after = before.spend(bound.value)
     claims = {*bound.claims, *CLAIMS, *_LOSS_CLAIMS[objective.loss.name]}
-    assumptions = (*ASSUMPTIONS, *event.assumptions)
     if noise == "rounded_gaussian":
         claims.add("T13")
-    else:
-        assumptions = (IDEALIZED_NOISE, *assumptions)
+    origin = event.features
+    if origin.kind == "dp":
+        claims |= {*EXTRACTOR_CLAIMS}
+    full_epsilon, full_delta = feature_guarantee(
+        origin.epsilon, origin.delta, after.epsilon, after.delta, size=max(1, event.removed_total)
+    )
     return Certificate(
         event=event.kind,
         epsilon=after.epsilon,
@@ -105,12 +121,19 @@ def issue(
         removed_count=event.removed,
         added_count=event.added,
         removed_total=event.removed_total,
+        features=origin.kind,
+        features_name=origin.name,
+        features_digest=origin.digest,
+        features_epsilon=origin.epsilon,
+        features_delta=origin.delta,
+        full_epsilon=full_epsilon,
+        full_delta=full_delta,
         rows_commitment=event.rows_commitment,
         salt=event.salt.hex(),
         released_commitment=weights_commitment(b"", released),
         weights_commitment=weights_commitment(nonce, weights),
         claims=tuple(sorted(claims)),
-        assumptions=assumptions,
+        assumptions=(*assumptions(origin, noise), *event.assumptions),
         threat_model=THREAT_MODEL,
         reference=REFERENCE,
         issued_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from certified.certificates.provenance import Provenance
+
 REFERENCE = (
     "Exact minimiser of the same objective on exactly the remaining rows, released with fresh Gaussian noise of the "
     "same standard deviation; a model of one remaining class or of no rows is a constant, the same in both."
@@ -17,7 +19,6 @@ THREAT_MODEL = (
 
 ASSUMPTIONS = (
     "hyper-parameters (C, intercept, scaling, noise_std) were not tuned on the deleted rows",
-    "features are the rows themselves or come from preprocessing that never saw the deleted rows",
     "matrix products are sums of products in any order, with IEEE 754 arithmetic (no Strassen-type algorithms)",
     "the operating system's entropy source is unpredictable",
 )
@@ -28,3 +29,39 @@ IDEALIZED_NOISE = (
 )
 
 CLAIMS = ("T3", "T4", "T12", "T16")
+
+EXTRACTOR_CLAIMS = ("T11", "T17c")
+"""Claims about an extractor that was trained on the rows under differential privacy."""
+
+
+def assumptions(features: Provenance, noise: str) -> tuple[str, ...]:
+    """Return the standing assumptions, the gravest first.
+
+    >>> assumptions(Provenance.trained_on_rows("cnn"), "rounded_gaussian")[0][:18]
+    'the head only: the'
+    """
+    said = features_statement(features)
+    first = (said,) if features.kind == "trained_on_rows" else ()
+    idealized = (IDEALIZED_NOISE,) if noise == "idealized_gaussian" else ()
+    tuning, *others = ASSUMPTIONS
+    return (*first, *idealized, tuning, *(() if first else (said,)), *others)
+
+
+def features_statement(features: Provenance) -> str:
+    """Return what the certificate says about where its features come from (claim T11)."""
+    named = f"{features.name!r}" + (f" (parameters {features.digest})" if features.digest else "")
+    return {
+        "given": "features are the rows themselves or come from preprocessing that never saw the deleted rows",
+        "public": f"features come from the public extractor {named}, trained without the deleted rows",
+        "dp": (
+            f"features come from the extractor {named}, trained with ({features.epsilon!r}, {features.delta!r})"
+            "-differential privacy for adding or removing one row, each row being in its training set at most once; "
+            "epsilon and delta compare with retraining the head on the same features, full_epsilon and full_delta "
+            "with retraining extractor and head without the removed rows, if these were not chosen by looking at the "
+            "extractor or at releases"
+        ),
+        "trained_on_rows": (
+            f"the head only: the extractor {named} was trained on the rows, deleted ones included, so extractor and "
+            "features may carry them still, and no guarantee here covers that"
+        ),
+    }[features.kind]

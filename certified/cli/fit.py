@@ -77,7 +77,7 @@ def fit(
     noise-free weights, which deleting needs. The release noise always comes from the operating system.
 
     JSON: {"command", "model", "secret", "certificate_path", "seconds", "update": {"passes", "steps",
-    "relinearised"}, "certificate": {...}}.
+    "relinearised", "route", "reason"}, "certificate": {...}}.
 
     Example: certified fit patients.csv --target outcome --id patient --model risk.model
     """

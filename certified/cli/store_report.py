@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from certified.cli.output import JsonOption, announcing, print_json
+from certified.cli.store_evidence import StoreArgument, open_store
 
 
 def report(
-    store: Annotated[
-        Path, typer.Argument(metavar="STORE", help="Store file, as written by store init.", show_default=False)
-    ],
+    store: StoreArgument,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the page (HTML).")] = None,
     public: Annotated[
         bool, typer.Option("--public", help="Leave out everything measured: only what certificates let be published.")
@@ -41,11 +40,10 @@ def report(
     if out is not None and out.exists() and out.samefile(store):
         raise ValueError("--out is the store itself: name another file")
     from certified.ledger.chain import Head
-    from certified.service import DeletionStore
     from certified.service.report import collect, to_html
 
     kept = None if earlier is None else Head.from_json(earlier.read_text(encoding="utf-8"))
-    with DeletionStore.open(store) as opened, announcing("writing the report"):
+    with open_store(store) as opened, announcing("writing the report"):
         facts = collect(opened, title=store.name, public=public, earlier=kept)
         if out is not None:
             out.write_text(to_html(facts), encoding="utf-8")

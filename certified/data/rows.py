@@ -1,10 +1,14 @@
-"""Training rows on the device: zero-padded blocks, so that one rounding bound fits any device count (claim T12)."""
+"""Training rows on the device: zero-padded blocks, so that one rounding bound fits any device count (claim T12).
+
+Rows that do not fit in memory are in `certified.data.streamed`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +29,9 @@ Array = npt.NDArray[np.float64]
 class Rows:
     """Rows in blocks; a row of weight zero takes no part in any sum. Rows are secrets: never print them.
 
+    Whatever sums over rows goes through :meth:`chunks`, so that the same lines serve rows that are never in memory as a
+    whole (`certified.data.streamed.StreamedRows`).
+
     Attributes:
         features: (blocks, size, d).
         targets: (blocks, size, K).
@@ -37,12 +44,14 @@ class Rows:
     weights: jax.Array
     norms: jax.Array
 
+    in_memory: ClassVar[bool] = True
+
     def __repr__(self) -> str:
         return f"Rows(slots={self.slots}, features={self.n_features}, outputs={self.n_outputs})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Device arrays restored outside a 64-bit context would silently become float32.
-        return _to_device, tuple(np.asarray(a) for a in (self.features, self.targets, self.weights, self.norms))
+        return to_device, tuple(np.asarray(a) for a in (self.features, self.targets, self.weights, self.norms))
 
     @property
     def slots(self) -> int:
@@ -61,29 +70,50 @@ class Rows:
         """Additions on the longest path of a row sum: within a block, then across blocks, each in any order."""
         return int(self.weights.shape[0] + self.weights.shape[1])
 
+    @property
+    def any_in_force(self) -> bool:
+        """Whether a row has positive weight."""
+        return bool(np.any(np.asarray(self.weights) > 0.0))
+
+    @property
+    def largest_norm(self) -> float:
+        """Upper bound on ‖x_i‖₂ over the rows of positive weight; 0 without any."""
+        return float(np.max(np.asarray(self.norms)[np.asarray(self.weights) > 0.0], initial=0.0))
+
+    def chunks(self) -> Iterator[Rows]:
+        """The rows in parts that are in memory one at a time: here one part, the rows themselves."""
+        yield self
+
+    @in_float64
+    def blocks(self, index: npt.NDArray[np.int64]) -> Rows:
+        """The blocks of the given numbers as rows of their own."""
+        chosen: Rows = jax.tree_util.tree_map(lambda a: a[index], self)
+        return chosen
+
     @staticmethod
     def from_arrays(features: Array, targets: Array, weights: Array, slots: int | None = None) -> Rows:
         """Lay validated rows (n, d), targets (n, K) and weights (n,) out in blocks with at least ``slots`` slots."""
         n = len(features)
-        size, blocks = _block_shape(max(n, slots or 0))
+        size, blocks = block_shape(max(n, slots or 0))
         norms = norm_bounds(features)
-        return _to_device(*(_blocked(a, blocks, size) for a in (features, targets, weights, norms)))
+        return to_device(*(blocked(a, blocks, size) for a in (features, targets, weights, norms)))
 
     @in_float64
     def take(self, positions: npt.NDArray[np.int64]) -> Rows:
         """The rows at ``positions`` as rows of their own, in small blocks."""
-        size, blocks = _block_shape(len(positions))
+        size, blocks = block_shape(len(positions))
         index = np.full(size * blocks, -1, dtype=np.int64)
         index[: len(positions)] = positions
-        taken: Rows = _take(self, jnp.asarray(index.reshape(blocks, size)))
+        taken: Rows = _take(self, index.reshape(blocks, size))
         return taken
 
     @in_float64
     def without(self, positions: npt.NDArray[np.int64]) -> Rows:
         """The same rows with those at ``positions`` taken out of every sum."""
-        weights = np.array(self.weights).reshape(-1)
-        weights[positions] = 0.0
-        return replace(self, weights=jnp.asarray(weights.reshape(self.weights.shape)))
+        # Few lengths, so that few are compiled; slots that do not exist are dropped.
+        index = np.full(1 << max(3, (len(positions) - 1).bit_length()), self.slots, dtype=np.int64)
+        index[: len(positions)] = positions
+        return replace(self, weights=_without(self.weights, index))
 
     @in_float64
     def place(self, rows: Rows, positions: npt.NDArray[np.int64]) -> Rows:
@@ -100,7 +130,7 @@ class Rows:
     @in_float64
     def erase(self, positions: npt.NDArray[np.int64]) -> Rows:
         """Overwrite the rows at ``positions`` in place; the buffers of ``self`` are consumed."""
-        size, blocks = _block_shape(len(positions))
+        size, blocks = block_shape(len(positions))
         index = np.full(size * blocks, self.slots, dtype=np.int64)
         index[: len(positions)] = positions
         erased: Rows = _erase(self, jnp.asarray(index))
@@ -118,10 +148,10 @@ class Rows:
 
     def enlarged(self, slots: int) -> Rows:
         """The same rows, in the same slots, with room for at least ``slots``."""
-        size, blocks = _block_shape(slots)
+        size, blocks = block_shape(slots)
         arrays = (self.features, self.targets, self.weights, self.norms)
         flat = (np.asarray(a).reshape(self.slots, *a.shape[2:]) for a in arrays)
-        return _to_device(*(_blocked(a, blocks, size) for a in flat))
+        return to_device(*(blocked(a, blocks, size) for a in flat))
 
 
 def norm_bounds(features: Array) -> Array:
@@ -132,29 +162,39 @@ def norm_bounds(features: Array) -> Array:
     return np.asarray(np.sqrt(inflated) * (1.0 + 8.0 * UNIT_ROUNDOFF))
 
 
-def _block_shape(n: int) -> tuple[int, int]:
+def block_shape(n: int) -> tuple[int, int]:
     """(size, blocks) that hold n rows: few distinct shapes, so that compiled passes are reused."""
     size = min(BLOCK, max(8, 1 << max(n - 1, 0).bit_length()))
     return size, max(1, -(-n // size))
 
 
-def _blocked(values: Array, blocks: int, size: int) -> Array:
+def blocked(values: Array, blocks: int, size: int) -> Array:
+    """Lay values (n, …) out as (blocks, size, …), the last slots zero; a view where nothing is missing."""
+    if len(values) == blocks * size:
+        return values.reshape(blocks, size, *values.shape[1:])
     padded = np.zeros((blocks * size, *values.shape[1:]))
     padded[: len(values)] = values
     return padded.reshape(blocks, size, *values.shape[1:])
 
 
 @in_float64
-def _to_device(features: Array, targets: Array, weights: Array, norms: Array) -> Rows:
+def to_device(features: Array, targets: Array, weights: Array, norms: Array) -> Rows:
+    """Move arrays laid out in blocks to the device."""
     # Copies, so that the device owns its buffers and can erase rows in place.
     return Rows(*(jnp.array(a, dtype=jnp.float64, copy=True) for a in (features, targets, weights, norms)))
 
 
 @jax.jit
-def _take(rows: Rows, index: jax.Array) -> Rows:
+def _take(rows: Rows, index: npt.NDArray[np.int64]) -> Rows:
     block, slot = jnp.divmod(index, rows.weights.shape[1])
     taken: Rows = jax.tree_util.tree_map(lambda a: a[block, slot], rows)
     return replace(taken, weights=jnp.where(index >= 0, taken.weights, 0.0))
+
+
+@jax.jit
+def _without(weights: jax.Array, index: npt.NDArray[np.int64]) -> jax.Array:
+    block, slot = jnp.divmod(index, weights.shape[1])
+    return weights.at[block, slot].set(0.0, mode="drop")
 
 
 @partial(jax.jit, donate_argnums=0)

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from certified.certificates.certificate import Certificate
+from certified.certificates.provenance import Provenance
 from certified.data.index import Id, as_ids
 from certified.data.rows import norm_bounds
 from certified.estimators import persistence
@@ -54,6 +55,7 @@ class CertifiedEstimator(BaseEstimator):
     max_releases: int
     norm_bound: float | None
     assumptions: Sequence[str]
+    features: Provenance | None
     random_state: int | None
 
     _loss: Loss
@@ -90,7 +92,9 @@ class CertifiedEstimator(BaseEstimator):
         owners = None if subjects is None else as_ids(subjects, "subjects", len(new))
         if len(set(names)) != len(names):
             raise ValueError("ids must be unique: every row needs an id of its own")
-        self._session = Session.train(recipe, budget, new, names, owners, _texts(self.assumptions))
+        self._session = Session.train(
+            recipe, budget, new, names, owners, _texts(self.assumptions), _provenance(self.features)
+        )
         return self._announce()
 
     def remove(self, ids: Any = None, *, subjects: Any = None, labels: Any = None) -> Certificate:
@@ -287,6 +291,16 @@ def _texts(values: Any) -> tuple[str, ...]:
     if isinstance(values, str) or not all(isinstance(value, str) for value in values):
         raise TypeError("assumptions must be a sequence of strings, such as ['scaler fitted on public data']")
     return tuple(values)
+
+
+def _provenance(value: Any) -> Provenance:
+    if value is None:
+        return Provenance()
+    if not isinstance(value, Provenance):
+        raise TypeError(
+            f"features must be None or a Provenance, such as Provenance.public(…); got a {type(value).__name__}"
+        )
+    return value
 
 
 def _sample_weights(values: Any, count: int) -> Array:

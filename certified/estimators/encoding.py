@@ -27,6 +27,10 @@ class Encoding(Protocol):
         """Output columns to keep when classes only left, in their new order; None if outputs must be solved anew."""
         ...
 
+    def start(self, weights: Array, before: tuple[Label, ...], after: tuple[Label, ...]) -> Array | None:
+        """Where to start when outputs must be solved anew, from the weights before; None for zero."""
+        ...
+
 
 class OneVsRest:
     """±1 targets: one output for two classes (the second is +1), one per class beyond, none for a single class."""
@@ -50,6 +54,29 @@ class OneVsRest:
         wanted = [after[k] for k in _positives(after)]
         return [owners.index(label) for label in wanted] if set(wanted) <= set(owners) else None
 
+    def start(self, weights: Array, before: tuple[Label, ...], after: tuple[Label, ...]) -> Array | None:
+        return None
+
+
+class OneHot:
+    """0/1 targets for a coupled loss: one output per class, none for a single class."""
+
+    def classes(self, counts: Mapping[Label, int]) -> tuple[Label, ...]:
+        return OneVsRest().classes(counts)
+
+    def targets(self, labels: Sequence[Label], classes: tuple[Label, ...]) -> Array:
+        outputs = classes if len(classes) > 1 else ()
+        column = {label: k for k, label in enumerate(classes)}
+        codes = np.array([column.get(label, -1) for label in labels], dtype=np.int64)
+        return np.where(codes[:, None] == np.arange(len(outputs))[None, :], 1.0, 0.0)
+
+    def carried_outputs(self, before: tuple[Label, ...], after: tuple[Label, ...]) -> list[int] | None:
+        return list(range(len(before))) if before == after else None
+
+    def start(self, weights: Array, before: tuple[Label, ...], after: tuple[Label, ...]) -> Array | None:
+        columns = [weights[:, before.index(label)] if label in before else np.zeros(len(weights)) for label in after]
+        return np.stack(columns, axis=1) if weights.shape[1] == len(before) > 1 and len(after) > 1 else None
+
 
 class RealTargets:
     """Real targets: one output per target column."""
@@ -61,6 +88,9 @@ class RealTargets:
         return np.array(labels, dtype=np.float64).reshape(len(labels), -1)
 
     def carried_outputs(self, before: tuple[Label, ...], after: tuple[Label, ...]) -> list[int] | None:
+        return None
+
+    def start(self, weights: Array, before: tuple[Label, ...], after: tuple[Label, ...]) -> Array | None:
         return None
 
 

@@ -8,18 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
-from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from certified.estimators.base import CertifiedEstimator
-from certified.estimators.encoding import Label, OneVsRest
-from certified.losses import LOGISTIC
+from certified.certificates.provenance import Provenance
+from certified.estimators.classifier import CertifiedClassifier
+from certified.losses import LOGISTIC, Loss
 
 Array = npt.NDArray[np.float64]
 
 
-class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
+class CertifiedLogisticRegression(CertifiedClassifier):
     """L2-regularised logistic regression whose rows can be deleted with an (ε, δ) certificate.
 
     Minimises Σ c_i log(1 + e^(−t_i·z_i)) + ‖w‖²/(2C), z = x·w + b, b unpenalised; more than two classes by one-vs-rest,
@@ -35,6 +32,8 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
         max_releases: number of releases that the guarantee is planned for; polishing makes more possible.
         norm_bound: reject rows longer than this; None accepts any.
         assumptions: sentences to add to every certificate, such as where a scaler before this model was fitted.
+        features: where X comes from, if an extractor computed it (`certified.features.Provenance`); None: X is the rows
+            themselves, or preprocessing that never saw the deleted rows.
         random_state: None draws exact noise from the operating system; an integer seeds an idealised sampler
             (reproducible; the certificate says that T13 does not hold).
 
@@ -56,8 +55,7 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
         (2, True)
     """
 
-    _loss = LOGISTIC
-    _encoding = OneVsRest()
+    _loss: Loss = LOGISTIC
 
     def __init__(
         self,
@@ -71,6 +69,7 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
         max_releases: int = 100,
         norm_bound: float | None = None,
         assumptions: Sequence[str] = (),
+        features: Provenance | None = None,
         random_state: int | None = None,
     ) -> None:
         self.C = C
@@ -82,28 +81,8 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
         self.max_releases = max_releases
         self.norm_bound = norm_bound
         self.assumptions = assumptions
+        self.features = features
         self.random_state = random_state
-
-    def decision_function(self, X: Any) -> Array:
-        """Return x·w + b: (n,) for at most two classes, (n, K) for more."""
-        check_is_fitted(self, "coef_")
-        X = validate_data(self, X, reset=False, dtype=np.float64)
-        scores = X @ self.coef_.T + self.intercept_
-        if len(self.classes_) == 2:
-            return np.asarray(scores[:, 0])
-        return np.zeros(len(X)) if len(self.classes_) < 2 else np.asarray(scores)
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most likely class of each row; with a single class in force, that class."""
-        scores = self.decision_function(X)
-        self._require_rows()
-        if len(self.classes_) == 1:
-            winners = np.zeros(len(scores), dtype=np.intp)
-        elif len(self.classes_) == 2:
-            winners = (scores > 0).astype(np.intp)
-        else:
-            winners = scores.argmax(axis=1)
-        return np.asarray(self.classes_[winners])
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithms of the probabilities of `predict_proba`."""
@@ -119,29 +98,3 @@ class CertifiedLogisticRegression(ClassifierMixin, CertifiedEstimator):
     def predict_proba(self, X: Any) -> Array:
         """Return class probabilities (n, number of classes); beyond two classes, normalised one-vs-rest."""
         return np.asarray(np.exp(self.predict_log_proba(X)))
-
-    def _require_rows(self) -> None:
-        if len(self.classes_) == 0:
-            raise ValueError("no training row of positive weight is left, so there is no class to predict: add rows")
-
-    def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
-        X, y = validate_data(self, X, y, reset=reset, dtype=np.float64)
-        check_classification_targets(y)
-        return X, column_or_1d(y)
-
-    def _labels(self, y: Any) -> list[Label]:
-        labels = list(y.tolist())
-        for label in labels:
-            if not isinstance(label, bool | int | float | str):
-                raise TypeError(f"y must hold strings, integers or booleans as labels; got a {type(label).__name__}")
-        return labels
-
-    def _public_attributes(self) -> dict[str, Any]:
-        return {**super()._public_attributes(), "classes": list(self._session.certificate.classes)}
-
-    def _publish(self, released: Array, fitted: dict[str, Any]) -> None:
-        super()._publish(released, fitted)
-        d = fitted["n_features"]
-        self.coef_ = released[:d].T.copy()
-        self.intercept_ = released[d].copy() if fitted["fit_intercept"] else np.zeros(released.shape[1])
-        self.classes_ = np.array(fitted["classes"])

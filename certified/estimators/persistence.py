@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from certified.certificates.provenance import Provenance
 from certified.estimators.snapshot import HeldRows, facts_of, restore
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ class SavedModel:
 
     def build(self, kind: type[Model]) -> Model:
         """Return the model; without secrets it predicts but cannot delete."""
-        model = kind(**{**self.params, "assumptions": tuple(self.params["assumptions"])})
+        features = self.params["features"]
+        features = None if features is None else Provenance.from_dict(features)
+        model = kind(**{**self.params, "assumptions": tuple(self.params["assumptions"]), "features": features})
         if self.facts is not None and self.weights is not None and self.rows is not None:
             model._session = restore(model._recipe(), self.facts, self.rows, self.weights, self.released)
             model.certificate_ = model._session.certificate
@@ -112,7 +115,7 @@ def saved(model: CertifiedEstimator, *, rows: bool = True) -> SavedModel:
     session = model._open()
     return SavedModel(
         estimator=type(model).__name__,
-        params=model.get_params(deep=False),
+        params=_plain(model),
         fitted=model._public_attributes(),
         statement=session.certificate.statement(),
         released=session.released,
@@ -120,6 +123,13 @@ def saved(model: CertifiedEstimator, *, rows: bool = True) -> SavedModel:
         weights=session.state.weights,
         rows=HeldRows.of(session) if rows else None,
     )
+
+
+def _plain(model: CertifiedEstimator) -> dict[str, Any]:
+    """Constructor parameters as JSON values."""
+    params = model.get_params(deep=False)
+    features: Provenance | None = params["features"]
+    return {**params, "features": None if features is None else features.to_dict()}
 
 
 def save(path: str | Path, model: CertifiedEstimator) -> None:
@@ -155,9 +165,16 @@ def restored(model: SavedModel) -> CertifiedEstimator:
     Raises:
         ModelFormatError: the estimator is unknown.
     """
-    from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
+    from certified import estimators
 
-    kinds: list[type[CertifiedEstimator]] = [CertifiedLogisticRegression, CertifiedRidge]
+    kinds: list[type[CertifiedEstimator]] = [
+        estimators.CertifiedGammaRegressor,
+        estimators.CertifiedLinearSVC,
+        estimators.CertifiedLogisticRegression,
+        estimators.CertifiedPoissonRegressor,
+        estimators.CertifiedRidge,
+        estimators.CertifiedSoftmaxRegression,
+    ]
     kind = next((kind for kind in kinds if kind.__name__ == model.estimator), None)
     if kind is None:
         raise ModelFormatError(f"the content holds no estimator of this library, but a {model.estimator}")

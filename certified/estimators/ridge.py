@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from certified.certificates.provenance import Provenance
 from certified.estimators.base import CertifiedEstimator
 from certified.estimators.encoding import Label, RealTargets
 from certified.losses import SQUARED
@@ -56,6 +57,7 @@ class CertifiedRidge(MultiOutputMixin, RegressorMixin, CertifiedEstimator):
         max_releases: int = 100,
         norm_bound: float | None = None,
         assumptions: Sequence[str] = (),
+        features: Provenance | None = None,
         random_state: int | None = None,
     ) -> None:
         self.C = C
@@ -67,6 +69,7 @@ class CertifiedRidge(MultiOutputMixin, RegressorMixin, CertifiedEstimator):
         self.max_releases = max_releases
         self.norm_bound = norm_bound
         self.assumptions = assumptions
+        self.features = features
         self.random_state = random_state
 
     def predict(self, X: Any) -> Array:

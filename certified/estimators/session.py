@@ -14,6 +14,7 @@ import numpy.typing as npt
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests, rows_commitment
 from certified.certificates.issue import Event, issue
+from certified.certificates.provenance import Provenance
 from certified.data.index import Id, RowIndex, UnknownIdError
 from certified.data.rows import Rows
 from certified.estimators.encoding import Encoding, Label
@@ -22,7 +23,7 @@ from certified.losses import Loss
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
 from certified.privacy.noise import idealized_gaussian, release_gaussian
-from certified.removal import RemovalState, UpdateInfo, initialise, update
+from certified.removal import LedgerState, RemovalState, UpdateInfo, initialise, settled, update
 from certified.removal.outputs import select_outputs
 
 Array = npt.NDArray[np.float64]
@@ -75,8 +76,9 @@ class Session:
     salt: bytes
     budget: ReleaseBudget
     remarks: tuple[str, ...]
+    features: Provenance
     classes: tuple[Label, ...] = field(init=False)
-    state: RemovalState = field(init=False)
+    state: LedgerState = field(init=False)
     info: UpdateInfo = field(init=False)
     nonce: bytes = field(init=False)
     released: Array = field(init=False)
@@ -92,9 +94,10 @@ class Session:
         ids: Sequence[Id],
         subjects: Sequence[Id] | None,
         remarks: tuple[str, ...],
+        features: Provenance,
     ) -> Session:
         """Train on ``new``, release and certify."""
-        session = cls(recipe, RowIndex(), Register.empty(0), os.urandom(32), budget, remarks)
+        session = cls(recipe, RowIndex(), Register.empty(0), os.urandom(32), budget, remarks, features)
         slots = np.arange(len(new), dtype=np.int64)
         register = session._enter(new, slots[:0], slots)
         classes = recipe.encoding.classes(register.counts)
@@ -166,11 +169,15 @@ class Session:
         certificate = self._release(kind, state, info, register, removed=len(out), added=added)
         self.index.drop(forgotten)
         self.index.put(ids, into[: len(ids)], subjects)
-        gone = np.setdiff1d(out, into)
+        self._forget(np.setdiff1d(out, into))
+        return certificate
+
+    def _forget(self, gone: Slots) -> None:
+        """Overwrite the rows that left, and let the ledger hold none of those that changed."""
+        self.state = settled(self.state)
         if len(gone):
             objective = replace(self.state.objective, rows=self.state.objective.rows.erase(gone))
             self.state = replace(self.state, objective=objective)
-        return certificate
 
     def _enter(self, new: NewRows | None, out: Slots, into: Slots) -> Register:
         """The register after the change; ``self`` is only read."""
@@ -185,9 +192,10 @@ class Session:
         new: NewRows | None,
         into: Slots,
         register: Register,
-    ) -> tuple[RemovalState, UpdateInfo]:
+    ) -> tuple[LedgerState, UpdateInfo]:
         """Compute the state after the change; ``self`` is only read."""
-        encoding, state = self.recipe.encoding, self.state
+        encoding = self.recipe.encoding
+        state: RemovalState = self.state
         classes = encoding.classes(register.counts)
         carried: list[int] | None = list(range(state.objective.shape[1]))
         if classes != self.classes:
@@ -212,14 +220,14 @@ class Session:
             targets = np.zeros((changed.slots, outputs.shape[1]))
             targets[held] = outputs
             objective = replace(state.objective, rows=changed.with_targets(targets), alpha=alpha)
-            return initialise(objective, self.budget.target)
+            return initialise(objective, self.budget.target, encoding.start(state.weights, self.classes, classes))
         objective = replace(state.objective, rows=changed, alpha=alpha)
         return update(state, objective, self.budget.target, removed, added)
 
     def _release(
         self,
         kind: str,
-        state: RemovalState,
+        state: LedgerState,
         info: UpdateInfo,
         register: Register,
         *,
@@ -246,6 +254,7 @@ class Session:
             rows_commitment=rows_commitment(nonce, register.ordered),
             salt=self.salt,
             assumptions=self.remarks,
+            features=self.features,
         )
         certificate = issue(
             event,

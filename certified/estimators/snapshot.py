@@ -19,7 +19,7 @@ from certified.estimators.register import Register
 from certified.estimators.session import Recipe, Session
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
-from certified.removal import RemovalState, UpdateInfo
+from certified.removal import RemovalState, UpdateInfo, open_at
 
 Array = npt.NDArray[np.float64]
 
@@ -103,7 +103,8 @@ def restore(recipe: Recipe, facts: dict[str, Any], rows: HeldRows, weights: Arra
     slots = np.arange(len(labels), dtype=np.int64)
     digests = row_digests(salt, rows.features, labels, rows.weights)
     register = Register.empty(0).changed(slots[:0], slots, labels, rows.weights, digests)
-    session = Session(recipe, index, register, salt, ReleaseBudget(**facts["budget"]), tuple(facts["remarks"]))
+    remarks, features = tuple(facts["remarks"]), certificate.provenance
+    session = Session(recipe, index, register, salt, ReleaseBudget(**facts["budget"]), remarks, features)
     # The bound of the state is the one on record: it was proved for these weights and rows.
     bound = DistanceBound(
         value=certificate.distance_bound,
@@ -114,7 +115,7 @@ def restore(recipe: Recipe, facts: dict[str, Any], rows: HeldRows, weights: Arra
         passes=0,
         claims=certificate.claims,
     )
-    session.state = RemovalState(objective, weights, gradient.value, linearisation, bound)
+    session.state = open_at(RemovalState(objective, weights, gradient.value, linearisation, bound))
     session.classes, session.info = certificate.classes, UpdateInfo(0, 0, relinearised=True)
     session.nonce, session.released = bytes.fromhex(facts["nonce"]), released
     session.certificate, session.removed_total = certificate, facts["removed_total"]

@@ -21,7 +21,9 @@ class Logistic:
     derivative_limit: float = 1.0
     curvature_limit: float = 0.25
     evaluation_error: float = 16.0 * UNIT_ROUNDOFF
+    evaluation_shift: float = 0.0
     constant_curvature: bool = False
+    couples_outputs: bool = False
 
     def value(self, z: jax.Array, target: jax.Array) -> jax.Array:
         margin = target * z
@@ -38,6 +40,10 @@ class Logistic:
 
     def ball_derivative(self, z: arb, target: arb) -> arb:
         return -target / (1 + (target * z).exp())
+
+    def ball_curvature(self, z: arb, target: arb) -> arb:
+        e = (-abs(z)).exp()
+        return e / ((1 + e) * (1 + e))
 
 
 LOGISTIC = Logistic()

@@ -21,7 +21,9 @@ class Squared:
     derivative_limit: float = math.inf
     curvature_limit: float = 1.0
     evaluation_error: float = 2.0 * UNIT_ROUNDOFF
+    evaluation_shift: float = 0.0
     constant_curvature: bool = True
+    couples_outputs: bool = False
 
     def value(self, z: jax.Array, target: jax.Array) -> jax.Array:
         return 0.5 * jnp.square(z - target)
@@ -34,6 +36,9 @@ class Squared:
 
     def ball_derivative(self, z: arb, target: arb) -> arb:
         return z - target
+
+    def ball_curvature(self, z: arb, target: arb) -> arb:
+        return arb(1)
 
 
 SQUARED = Squared()

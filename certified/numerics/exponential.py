@@ -13,6 +13,8 @@ EXPONENTIAL_ERROR = 4.0 * 2.0**-53
 """Relative error of `exp_nonpositive` on [−708, 0] (T12e); below −708 the value is e⁻⁷⁰⁸ < 4e-308."""
 
 LOWEST_ARGUMENT = -708.0
+LARGEST_ARGUMENT = 180.0
+"""Beyond it `exp_limited` is infinite: e¹⁸⁰ times a number up to 1e60 is within the range that T12 presumes."""
 
 _INVERSE_LN2 = 1.4426950408889634
 # ln 2 = HIGH + LOW: HIGH has 32 significant bits, so k·HIGH is exact for |k| < 2²¹.
@@ -38,3 +40,9 @@ def exp_nonpositive(z: jax.Array) -> jax.Array:
         polynomial = polynomial * r + coefficient
     exponent_bits = (k.astype(jnp.int64) + 1023) << 52
     return polynomial * jax.lax.bitcast_convert_type(exponent_bits, jnp.float64)
+
+
+def exp_limited(z: jax.Array) -> jax.Array:
+    """Return e^z with relative error at most 6u for z ≤ `LARGEST_ARGUMENT`, and infinity beyond (claim T12e)."""
+    e = exp_nonpositive(-jnp.abs(z))
+    return jnp.where(z > LARGEST_ARGUMENT, jnp.inf, jnp.where(z > 0.0, 1.0 / e, e))

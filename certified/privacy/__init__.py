@@ -1,4 +1,4 @@
-"""Calculators of differential privacy, rounded to the safe side, and release noise (claims T3, T13, T17a to T17h).
+"""Calculators of differential privacy, rounded to the safe side, and release noise (claims T3, T11, T13, T17a to T17h).
 
 Every calculator with its formula: docs/privacy.md. They need python-flint only; the samplers load NumPy on first use.
 """
@@ -25,6 +25,9 @@ from certified.privacy.conversions import pure_to_gdp as pure_to_gdp
 from certified.privacy.conversions import pure_to_renyi as pure_to_renyi
 from certified.privacy.conversions import pure_to_zcdp as pure_to_zcdp
 from certified.privacy.conversions import zcdp_to_renyi as zcdp_to_renyi
+from certified.privacy.extractor import feature_delta as feature_delta
+from certified.privacy.extractor import feature_epsilon as feature_epsilon
+from certified.privacy.extractor import feature_guarantee as feature_guarantee
 from certified.privacy.gaussian import gaussian_delta as gaussian_delta
 from certified.privacy.gaussian import gaussian_epsilon as gaussian_epsilon
 from certified.privacy.gaussian import gaussian_mu as gaussian_mu

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import lapack
+from scipy.linalg.blas import dsymv
 
 from certified.bounds.anchor import Anchor
 from certified.bounds.curvature import Linearisation
 from certified.numerics.threads import blas_threads_for
+from certified.removal.planner import Spent
 from certified.removal.state import RemovalState
 
 Array = npt.NDArray[np.float64]
@@ -18,28 +20,32 @@ Array = npt.NDArray[np.float64]
 _POWER_STEPS = 10
 
 
-@dataclass(frozen=True)
-class Spent:
-    """Counts since the last linearisation, from which `certified.removal.planner` decides. Not a secret."""
-
-    requests: int = 0
-    passes: int = 0
-    requests_since_pass: int = 0
-
-
 @dataclass(frozen=True, repr=False)
 class LedgerState(RemovalState):
-    """A removal state that can change without a data pass (claim T6). No changed row is kept; all of it is a secret.
+    """A removal state that can change without a data pass (claim T6). A secret.
+
+    Terms of the last few changed rows wait in the linearisation until they are added up many at a time, so it holds
+    those rows: `settled` adds them up at once, and so does pickling.
 
     Attributes:
         anchor: gradient at W₁ and Hessian at W₀ of the rows in force; ``None`` where the model is a constant (T0).
         inverses: approximate inverses of the Hessians. They steer and prove nothing, so they are not kept up to date.
-        spent: what led here since the last linearisation.
+        spent: what led here.
+        stride: a factor on the inverses that was best of late.
     """
 
     anchor: Anchor | None
     inverses: tuple[Array, ...]
     spent: Spent
+    stride: float = 1.0
+
+
+def settled(state: LedgerState) -> LedgerState:
+    """The same state holding no changed row: what waited is added to the Hessians, in O(kp²) (claim T6a)."""
+    if state.anchor is None or not len(state.anchor.linearisation.waiting.features):
+        return state
+    linearisation = state.anchor.linearisation.settled()
+    return replace(state, linearisation=linearisation, anchor=replace(state.anchor, linearisation=linearisation))
 
 
 def inverses_of(linearisation: Linearisation) -> tuple[Array, ...]:
@@ -48,15 +54,17 @@ def inverses_of(linearisation: Linearisation) -> tuple[Array, ...]:
     for lower in linearisation.factor.lower:
         with blas_threads_for(len(lower)):
             inverse, _ = lapack.dpotri(lower, lower=1)
-        inverses.append(np.tril(inverse) + np.tril(inverse, -1).T)
+        # In Fortran order, as products by half want it.
+        inverses.append(np.asfortranarray(np.tril(inverse) + np.tril(inverse, -1).T))
     return tuple(inverses)
 
 
 def precondition(inverses: tuple[Array, ...], residual: Array) -> Array:
     """Return the approximate solution (p, K) of A·V = residual."""
-    if len(inverses) == 1:
-        return np.asarray(inverses[0] @ residual)
-    return np.stack([inverse @ r for inverse, r in zip(inverses, residual.T, strict=True)], axis=1)
+    result, last = np.empty_like(residual), len(inverses) - 1
+    for k in range(residual.shape[1]):
+        result[:, k] = dsymv(1.0, inverses[min(k, last)], residual[:, k], lower=1)
+    return result
 
 
 def largest_eigenvalue(matrix: Array) -> float:

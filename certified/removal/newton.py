@@ -5,7 +5,7 @@ How the weights are found never matters for the guarantee: only the certified di
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,11 @@ import numpy.typing as npt
 from certified.bounds.curvature import Linearisation, exchange, linearise
 from certified.bounds.distance import DistanceBound, assess, sharpen
 from certified.bounds.exact_gradient import exact_gradient
+from certified.bounds.row_sums import Enclosure
 from certified.data.rows import Rows
 from certified.numerics.rounding import MAGNITUDE_LIMIT
 from certified.objective import Objective
+from certified.removal import coupled
 from certified.removal.state import RemovalState, UpdateInfo
 from certified.solvers.newton import solve
 
@@ -78,7 +80,7 @@ def update(
     Raises:
         TargetNotReachedError: no certified distance at most ``target``; ``state`` is untouched.
     """
-    if objective.is_degenerate or state.objective.is_degenerate:
+    if objective.is_degenerate or state.objective.is_degenerate or objective.loss.couples_outputs:
         return _solve_again(objective, state.weights, target)
     out, into = (None if r is None else replace(objective, rows=r, alpha=0.0, linear=None) for r in (removed, added))
     linearisation = exchange(state.linearisation, out, into, objective.penalty)
@@ -87,13 +89,26 @@ def update(
         if part is not None:
             gradient = gradient + sign * part.value_and_gradient(state.weights)[1]
     start = state.weights - linearisation.factor.solve(gradient)
-    return _polish(objective, start if _admissible(start) else state.weights, linearisation, target)
+    return polish(objective, start if _admissible(start) else state.weights, linearisation, target)
 
 
-def _polish(
+def polish(
     objective: Objective, weights: Array, linearisation: Linearisation, target: float
 ) -> tuple[RemovalState, UpdateInfo]:
-    """Repeat W ← W − P·∇F(W) with the fixed factor while it contracts; then sharpen, then solve again."""
+    """Move weights to within a certified ``target`` of the minimiser by W ← W − P·∇F(W) with a fixed factor (T5).
+
+    While that contracts; then the bound is sharpened, and where rounding alone is above the target the residual is
+    evaluated in balls. The last resort is the exact solver, which forms the Hessian anew.
+
+    Args:
+        objective: the objective on the rows in force.
+        weights: where to start (p, K).
+        linearisation: the Hessian of the same rows at a nearby point.
+        target: the distance demanded.
+
+    Raises:
+        TargetNotReachedError: no certified distance at most ``target``.
+    """
     passes, previous = 0, np.inf
     for steps in range(1, MAX_STEPS + 1):
         bound, gradient = assess(objective, weights)
@@ -106,9 +121,15 @@ def _polish(
             passes += bound.passes
         if bound.value <= target:
             state = RemovalState(objective, weights, gradient.value, linearisation, bound)
-            return state, UpdateInfo(passes, steps, relinearised=False)
+            return state, UpdateInfo(passes, steps, relinearised=False, route="polish")
+        if at_floor:
+            refined = _refine(objective, weights, linearisation, target, exact_gradient(objective, weights))
+            passes += refined.passes
+            if refined.bound.value <= target:
+                return refined.state, UpdateInfo(passes, steps + refined.steps, relinearised=False, route="polish")
+            break
         candidate = weights - linearisation.factor.solve(gradient.value)
-        if at_floor or not norm <= CONTRACTION * previous or not _admissible(candidate):
+        if not norm <= CONTRACTION * previous or not _admissible(candidate):
             break
         weights, previous = candidate, norm
     state, info = _solve_again(objective, weights, target)
@@ -119,26 +140,60 @@ def _solve_again(objective: Objective, start: Array, target: float) -> tuple[Rem
     """Run the exact solver to the floor, form the Hessian there and certify by every claim that applies."""
     if objective.is_degenerate:
         return _degenerate(objective), UpdateInfo(0, 0, relinearised=True)
+    if objective.loss.couples_outputs:
+        state, info = coupled.minimise(objective, start, target, warm=bool(np.any(start)))
+        if not state.bound.value <= target:
+            raise TargetNotReachedError(state.bound, target)
+        return state, info
     _, rough = assess(objective, start)
-    tolerance = 0.1 * rough.error if np.isfinite(rough.error) else 0.0
+    # Where φ'' is unbounded, the rounding error at the start says nothing about that at the minimiser.
+    known = np.isfinite(rough.error) and np.isfinite(objective.loss.curvature_limit)
+    tolerance = 0.1 * rough.error if known else 0.0
     solution = solve(objective, start, tolerance=tolerance)
     weights, passes = solution.weights, solution.passes + 2
-    linearisation = linearise(objective, weights)
-    gradient = None
-    for refinement in range(MAX_REFINEMENTS + 1):
+    refined = _refine(objective, weights, linearise(objective, weights), target)
+    if not refined.bound.value <= target:
+        raise TargetNotReachedError(refined.bound, target)
+    return refined.state, UpdateInfo(passes + refined.passes, solution.iterations + refined.steps, relinearised=True)
+
+
+@dataclass(frozen=True, repr=False)
+class _Refined:
+    state: RemovalState
+    passes: int
+    steps: int
+
+    @property
+    def bound(self) -> DistanceBound:
+        return self.state.bound
+
+
+def _refine(
+    objective: Objective,
+    weights: Array,
+    linearisation: Linearisation,
+    target: float,
+    gradient: Enclosure | None = None,
+) -> _Refined:
+    """Certify by every claim that applies, with steps on the gradient in balls as far as the target demands them.
+
+    ``gradient`` is the gradient in balls where it is known already.
+    """
+    passes = 0
+    for steps in range(gradient is not None, MAX_REFINEMENTS + 1):
         bound, gradient = assess(objective, weights, gradient)
         if bound.value > target:
             bound = sharpen(objective, weights, bound, gradient, linearisation)
         passes += bound.passes
-        if bound.value <= target:
-            state = RemovalState(objective, weights, gradient.value, linearisation, bound)
-            return state, UpdateInfo(passes, solution.iterations + refinement, relinearised=True)
-        if refinement:
-            weights = weights - linearisation.factor.solve(gradient.value)
-        if refinement == MAX_REFINEMENTS or not _admissible(weights):
+        found = _Refined(RemovalState(objective, weights, gradient.value, linearisation, bound), passes, steps)
+        if bound.value <= target or steps == MAX_REFINEMENTS:
             break
+        if steps:
+            weights = weights - linearisation.factor.solve(gradient.value)
+            if not _admissible(weights):
+                break
         gradient = exact_gradient(objective, weights)
-    raise TargetNotReachedError(bound, target)
+    return found
 
 
 def _degenerate(objective: Objective) -> RemovalState:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from certified.bounds.curvature import Linearisation
 from certified.bounds.distance import DistanceBound
 from certified.objective import Objective
+from certified.removal.planner import Route
 
 Array = npt.NDArray[np.float64]
 
@@ -40,9 +41,13 @@ class UpdateInfo:
     Attributes:
         passes: data passes over all rows in force.
         steps: Newton steps.
-        relinearised: whether the exact solver had to run and the Hessian was formed anew.
+        relinearised: whether the Hessian was formed anew.
+        route: the most expensive part of what was done (`certified.removal.planner`).
+        reason: why, in one sentence without secrets.
     """
 
     passes: int
     steps: int
     relinearised: bool
+    route: Route = "solve"
+    reason: str = ""

@@ -30,6 +30,8 @@ from certified.service.reports import Outcome, Receipt
 Holdout = tuple[Any, Any]
 """Rows (X, y) that took no part in training, on which each release is scored."""
 
+_OVERTAKEN = "another process took over because this one was too slow: its work counts instead"
+
 
 class DeletionStore(StoreReader):
     """A model, its deletion requests and their log in one file, for any number of processes.
@@ -252,6 +254,9 @@ class DeletionStore(StoreReader):
         if held is not None and held.digest == digest:
             return held
         read = self._saved()
+        with translated():
+            if content_digest(self._database.read_state()) != digest:
+                raise StoreError(_OVERTAKEN)
         assert read.rows is not None
         return Held.of(_restored(read), read.rows)
 
@@ -260,7 +265,7 @@ class DeletionStore(StoreReader):
         database, release = self._database, held.model.certificate_.releases
         with database.transaction():
             if not lease.release(database, token):
-                raise StoreError("another process took over because this one was too slow: its work counts instead")
+                raise StoreError(_OVERTAKEN)
             if database.get("row_salt") is not None:
                 database.put("row_salt", os.urandom(32))
             facts = _store_release(database, held)

@@ -14,14 +14,15 @@ import numpy.typing as npt
 
 from certified.numerics.rounding import MAGNITUDE_LIMIT
 from certified.objective import Objective
-from certified.solvers.factor import Factor, factorise
+from certified.solvers.conjugate_gradient import conjugate_gradient, preconditioner
+from certified.solvers.factor import Factor
 
 Array = npt.NDArray[np.float64]
 
-SAMPLE_FACTOR = 3
-"""The sampled preconditioner uses about SAMPLE_FACTOR·p rows."""
 EXACT_HESSIAN_WORK = 1e9
 """Up to this many multiplications per output the Hessian itself preconditions, renewed at every step."""
+EXACT_WHEN_STREAMED = 512
+"""Up to this many weights so does it for streamed rows, as reading a row costs more than its share of a Hessian."""
 WORN_OUT = 40
 """Conjugate-gradient products in one step after which the sampled preconditioner is renewed."""
 MAX_TRIALS = 60
@@ -59,13 +60,18 @@ def solve(
     *,
     tolerance: float = 0.0,
     max_iterations: int = 200,
+    warm: bool = False,
 ) -> Solution:
     """Minimise the objective from ``start`` until ‖∇F(W)‖_F ≤ tolerance; 0 means the floor of float64.
 
-    The point with the smallest residual is returned; `Solution.converged` says whether it met the tolerance.
+    The point with the smallest residual is returned; `Solution.converged` says whether it met the tolerance. With
+    ``warm`` the start is trusted to be so near that one step, solved to the tolerance, may do.
     """
     weights = np.zeros(objective.shape) if start is None else start.copy()
     value, gradient, curvature = objective.value_and_gradient(weights)
+    if start is not None and not np.isfinite(value):
+        # Rows that came since may overflow there; nothing overflows at zero.
+        return solve(objective, tolerance=tolerance, max_iterations=max_iterations)
     best = Solution(weights, float(np.linalg.norm(gradient)), 0, 1, False)
     passes, stalled, previous = 1, 0, best.residual
     exact = _exact_is_cheap(objective)
@@ -74,12 +80,13 @@ def solve(
     while best.residual > tolerance and iteration < max_iterations and stalled < STALLED_STEPS:
         norm = float(np.linalg.norm(gradient))
         if factor is None or (exact and not objective.loss.constant_curvature):
-            factor = _preconditioner(objective, curvature, exact)
+            factor = preconditioner(objective, curvature, exact=exact)
         if exact:
             step, products = factor.solve(-gradient), 0
         else:
-            forcing = max(min(0.1, (norm / previous) ** 0.5), 0.3 * tolerance / norm, 1e-14)
-            step, products = _conjugate_gradient(objective, curvature, factor, gradient, forcing)
+            progress = 0.0 if warm and iteration == 0 else min(0.1, (norm / previous) ** 0.5)
+            forcing = max(progress, 0.3 * tolerance / norm, 1e-14)
+            step, products = conjugate_gradient(objective, curvature, factor, gradient, forcing)
             previous = norm
             if products > WORN_OUT:
                 factor = None
@@ -113,48 +120,11 @@ def _at_floor(move: _Move) -> bool:
 
 
 def _exact_is_cheap(objective: Objective) -> bool:
-    p = objective.shape[0]
-    return objective.loss.constant_curvature or objective.rows.slots * p * p <= EXACT_HESSIAN_WORK
-
-
-def _preconditioner(objective: Objective, curvature: jax.Array, exact: bool) -> Factor:
-    if exact:
-        return factorise(objective.data_hessian(curvature), objective.penalty)
-    blocks, size, _ = curvature.shape
-    wanted = -(-SAMPLE_FACTOR * objective.shape[0] // size)
-    index = np.unique(np.linspace(0, blocks - 1, min(blocks, wanted)).astype(int))
-    with jax.enable_x64(True):
-        sample = jax.tree_util.tree_map(lambda a: a[index], objective.rows)
-        sampled = curvature[index]
-        scale = np.asarray(curvature.sum((0, 1))) / np.maximum(np.asarray(sampled.sum((0, 1))), 1e-300)
-    hessians = replace(objective, rows=sample).data_hessian(sampled)
-    return factorise(hessians * scale[: len(hessians), None, None], objective.penalty)
-
-
-def _conjugate_gradient(
-    objective: Objective, curvature: jax.Array, factor: Factor, gradient: Array, forcing: float
-) -> tuple[Array, int]:
-    """Approximately solve ∇²F·V = −∇F to the relative residual ``forcing``; also return the products used."""
-    target = forcing * float(np.linalg.norm(gradient))
-    step = np.zeros_like(gradient)
-    residual = -gradient
-    scaled = factor.solve(residual)
-    direction = scaled
-    inner = float(np.sum(residual * scaled))
-    for products in range(1, 101):
-        product = objective.hvp(curvature, direction)
-        bend = float(np.sum(direction * product))
-        if not bend > 0.0 or not np.isfinite(bend):
-            break
-        length = inner / bend
-        step = step + length * direction
-        residual = residual - length * product
-        if float(np.linalg.norm(residual)) <= target:
-            return step, products
-        scaled = factor.solve(residual)
-        inner, previous = float(np.sum(residual * scaled)), inner
-        direction = scaled + (inner / previous) * direction
-    return (step if step.any() else factor.solve(-gradient)), products
+    p, rows = objective.shape[0], objective.rows
+    if objective.loss.couples_outputs:
+        return False
+    cheap = rows.slots * p * p <= EXACT_HESSIAN_WORK or (not rows.in_memory and p <= EXACT_WHEN_STREAMED)
+    return objective.loss.constant_curvature or cheap
 
 
 def _line_search(objective: Objective, weights: Array, value: float, gradient: Array, step: Array) -> _Move | None:
@@ -170,9 +140,10 @@ def _line_search(objective: Objective, weights: Array, value: float, gradient: A
         if np.all(np.abs(candidate) <= MAGNITUDE_LIMIT):
             new_value, new_gradient, curvature = objective.value_and_gradient(candidate)
             move = _Move(candidate, new_value, new_gradient, curvature, abs(slope) * length, passes)
-            new_slope = float(np.sum(new_gradient * step))
             # Armijo's sufficient decrease, up to what float64 resolves of the value.
             grown = not new_value <= value + 1e-4 * length * slope + 1e-12 * abs(value)
+            # Where the value overflows, so does the gradient.
+            new_slope = np.inf if grown else float(np.sum(new_gradient * step))
             too_far = grown or not new_slope <= 0.9 * abs(slope)
             if not too_far and new_slope >= 0.9 * slope:
                 break

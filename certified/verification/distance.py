@@ -58,7 +58,7 @@ def prove_distance(
     kappa = constants.self_concordance * largest(squared_norms).sqrt()
     structural = _structural_curvature(objective, moments).lower()
     bound = local_distance(residual, structural, kappa).upper()
-    if not objective.fit_intercept and objective.alpha > 0.0:
+    if not objective.has_free_intercept and objective.alpha > 0.0:
         bound = min(bound, (residual / objective.alpha).upper())
     proof = DistanceProof(bound, structural)
     claimed = DistanceProof(arb(distance), arb(curvature))
@@ -68,6 +68,9 @@ def prove_distance(
     sizes = sum((arb(c) * s for c, s in zip(objective.sample_weights.tolist(), squared_norms, strict=True)), arb(0))
     if residual > distance * (objective.alpha + constants.curvature_limit * sizes):
         return DistanceProof(bound, structural, refuted=True)
+    if not kappa.is_finite() or objective.loss == "softmax":
+        # Without self-concordance T1 is all there is; no certificate of coupled outputs rests on more than a pass.
+        return proof
     return _prove_with_witness(objective, moments.gradient, residual, kappa, proof, claimed)
 
 
@@ -91,7 +94,7 @@ def _structural_curvature(objective: ArbObjective, moments: Moments) -> arb:
     determinant is αA and whose trace is τ.
     """
     alpha = arb(objective.alpha)
-    if not objective.fit_intercept:
+    if not objective.has_free_intercept:
         return alpha
     smallest = alpha
     for total, first in zip(moments.totals, moments.first, strict=True):

@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from certified.certificates.commitment import Label
+from certified.verification.objective import REGRESSIONS
 
 Array = npt.NDArray[np.float64]
 
 MAGNITUDE_LIMIT = 1e60
 """No certificate covers larger numbers."""
+SIGNS = {"poisson": "non-negative", "gamma": "positive"}
+"""Targets for which the loss is convex and its constants hold (claims C-poisson, C-gamma)."""
 
 
 class UnfitLabelsError(ValueError):
@@ -77,20 +80,23 @@ class Evidence:
         return np.asarray(self.sample_weights > 0.0)
 
     def labels(self, loss: str) -> Sequence[Any]:
-        """Labels as the commitment knows them: plain values; floats, or tuples of floats, for squared loss.
+        """Labels as the commitment knows them: plain values; floats, or tuples of floats, where targets are numbers.
 
         Raises:
             UnfitLabelsError: ``y`` holds no labels of this loss.
         """
-        if loss == "squared":
+        if loss in REGRESSIONS:
             try:
                 targets = self.values.astype(np.float64)
             except (ValueError, TypeError):
-                raise UnfitLabelsError("y must hold real targets for squared loss") from None
+                raise UnfitLabelsError(f"y must hold real targets for {loss} loss") from None
+            lowest = float(np.min(targets[self.counted], initial=np.inf))
+            if (loss == "poisson" and lowest < 0.0) or (loss == "gamma" and not lowest > 0.0):
+                raise UnfitLabelsError(f"y must hold {SIGNS[loss]} targets for {loss} loss")
             return [tuple(row) for row in targets.tolist()] if targets.ndim == 2 else list(targets.tolist())
         labels = [v.item() if isinstance(v, np.generic) else v for v in self.values.tolist()]
         if not all(isinstance(v, bool | int | float | str) for v in labels):
-            raise UnfitLabelsError("y must hold one boolean, number or string a row for logistic loss")
+            raise UnfitLabelsError("y must hold one boolean, number or string a row for a classification loss")
         return labels
 
     def classes(self, labels: Sequence[Any]) -> tuple[Label, ...]:
@@ -113,6 +119,13 @@ def one_vs_rest(labels: Sequence[Label], classes: Sequence[Label]) -> Array:
     positive = {0: [], 1: [], 2: list(classes[1:])}.get(len(classes), list(classes))
     signs = [1.0 if label == owner else -1.0 for label in labels for owner in positive]
     return np.array(signs).reshape(len(labels), len(positive))
+
+
+def one_hot(labels: Sequence[Label], classes: Sequence[Label]) -> Array:
+    """Return targets 0 or 1 (n, K), a column for each class; a single class has no output."""
+    owners = list(classes) if len(classes) > 1 else []
+    signs = [1.0 if label == owner else 0.0 for label in labels for owner in owners]
+    return np.array(signs).reshape(len(labels), len(owners))
 
 
 def _require_matrix(name: str, value: Any) -> None:

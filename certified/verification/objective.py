@@ -26,14 +26,30 @@ BLOCK_ENTRIES = 800_000
 
 @dataclass(frozen=True)
 class LossConstants:
-    """ν with |φ'''| ≤ ν·φ'', sup |φ'| and sup φ'' (claims C-logistic, C-squared)."""
+    """ν with |φ'''| ≤ ν·φ'', sup |φ'| and sup φ'' (the claims C-… of each loss)."""
 
     self_concordance: float
     derivative_limit: float
     curvature_limit: float
 
 
-LOSSES = {"logistic": LossConstants(1.0, 1.0, 0.25), "squared": LossConstants(0.0, math.inf, 1.0)}
+HINGES = {f"huberised_hinge/{2.0**-k}": 2.0**-k for k in range(11)}
+"""The widths h of the Huberised hinge by name."""
+LOSSES = {
+    "logistic": LossConstants(1.0, 1.0, 0.25),
+    "squared": LossConstants(0.0, math.inf, 1.0),
+    "softmax": LossConstants(1.4142135623730951, 1.4142135623730951, 0.5),
+    "poisson": LossConstants(1.0, math.inf, math.inf),
+    "gamma": LossConstants(1.0, math.inf, math.inf),
+    **{name: LossConstants(math.inf, 1.0, 1.0 / width) for name, width in HINGES.items()},
+}
+REGRESSIONS = ("squared", "poisson", "gamma")
+"""Losses whose targets are numbers; the targets of the others are classes."""
+
+
+def leaves_intercept_free(loss: str) -> bool:
+    """Whether an intercept is not penalised: where the claims need it, it is (C-hinge, C-softmax)."""
+    return loss not in HINGES and loss != "softmax"
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,8 +58,8 @@ class Moments:
 
     Attributes:
         gradient: ∇F(W)ᵀ (K, p).
-        totals: A_k = Σ a_ik; empty without an intercept.
-        first: h_k = ‖Σ a_ik x_i‖₂; empty without an intercept.
+        totals: A_k = Σ a_ik; empty without an unpenalised intercept.
+        first: h_k = ‖Σ a_ik x_i‖₂; empty without an unpenalised intercept.
     """
 
     gradient: arb_mat
@@ -56,12 +72,12 @@ class ArbObjective:
     """F(W) = Σ c_i φ(x̃_i·W; t_i) + (α/2)‖W_penalised‖² in balls; everything in it is a secret.
 
     Attributes:
-        loss: "logistic" (targets ±1) or "squared".
+        loss: a name of `LOSSES`.
         features: (n, d).
         targets: (n, K).
         sample_weights: (n,) c_i > 0.
         alpha: total L2 strength.
-        fit_intercept: whether an unpenalised intercept is the last weight row.
+        fit_intercept: whether an intercept is the last weight row.
         weights: W (p, K), where the sums are taken.
         progress: called with (rows done, rows) after each block, anew for each pass.
     """
@@ -81,9 +97,15 @@ class ArbObjective:
         return self.weights.shape[0], self.weights.shape[1]
 
     @property
+    def has_free_intercept(self) -> bool:
+        """Whether the last weight row is not penalised."""
+        return self.fit_intercept and leaves_intercept_free(self.loss)
+
+    @property
     def penalty(self) -> list[arb]:
         """L2 strength of each weight row."""
-        return [arb(self.alpha)] * (self.shape[0] - self.fit_intercept) + [arb(0)] * self.fit_intercept
+        free = self.has_free_intercept
+        return [arb(self.alpha)] * (self.shape[0] - free) + [arb(0)] * free
 
     def moments(self) -> Moments:
         """Return the gradient, and the moments of the curvature where there is an intercept."""
@@ -92,11 +114,15 @@ class ArbObjective:
         gradient = self._penalised(w)
         for rows, x in self._blocks():
             z = x * w
+            if self.loss == "softmax":
+                slopes = [self._softmax_slopes(i, [z[b, k] for k in range(outputs)]) for b, i in enumerate(rows)]
+                gradient += arb_mat(slopes).transpose() * x
+                continue
             pairs = [[self._derivatives(i, k, z[b, k]) for b, i in enumerate(rows)] for k in range(outputs)]
             gradient += arb_mat([[slope for slope, _ in output] for output in pairs]) * x
-            if self.fit_intercept:
+            if self.has_free_intercept:
                 moments += arb_mat([[bend for _, bend in output] for output in pairs]) * x
-        if not self.fit_intercept:
+        if not self.has_free_intercept:
             return Moments(gradient, [], [])
         first = [norm([moments[k, j] for j in range(p - 1)]) for k in range(outputs)]
         return Moments(gradient, [moments[k, p - 1] for k in range(outputs)], first)
@@ -129,8 +155,8 @@ class ArbObjective:
     def approximate_hessian(self, output: int) -> Array:
         """Return a float64 estimate of `hessian`: it guides searches and proves nothing."""
         x = np.hstack([self.features, np.ones((len(self.features), 1))]) if self.fit_intercept else self.features
-        share = expit(x @ self.weights[:, output])
-        bends = self.sample_weights * (share * (1.0 - share) if self.loss == "logistic" else 1.0)
+        z, target = x @ self.weights[:, output], self.targets[:, output]
+        bends = self.sample_weights * _approximate_curvature(self.loss, z, target)
         return np.asarray((x * bends[:, None]).T @ x + np.diag([float(v) for v in self.penalty]))
 
     def row_norms_squared(self) -> list[arb]:
@@ -154,6 +180,19 @@ class ArbObjective:
         c, t = arb(float(self.sample_weights[row])), arb(float(self.targets[row, output]))
         if self.loss == "squared":
             return c * (z - t), c
+        if self.loss == "poisson":
+            mean = z.exp()
+            return c * (mean - t), c * mean
+        if self.loss == "gamma":
+            ratio = t / z.exp()
+            return c * (1 - ratio), c * ratio
+        if self.loss in HINGES:
+            width = HINGES[self.loss]
+            missing = 1 - t * z
+            steepness = (missing / width).max(arb(0)).min(arb(1))
+            # Within the bend or possibly so; at the kinks either of the one-sided curvatures.
+            inside = arb(1) if missing > 0 and missing < width else arb(0).union(arb(1))
+            return -c * t * steepness, c * (arb(0) if missing < 0 or missing > width else inside) / width
         margin = t * z
         # σ(−margin), written so that the exponential never overflows.
         if margin > 0:
@@ -162,6 +201,13 @@ class ArbObjective:
         else:
             share = 1 / (1 + margin.exp())
         return -c * t * share, c * share * (1 - share)
+
+    def _softmax_slopes(self, row: int, z: list[arb]) -> list[arb]:
+        """c·(p − t) of one row."""
+        c, top = arb(float(self.sample_weights[row])), max(float(value.mid()) for value in z)
+        e = [(value - top).exp() for value in z]
+        total = sum(e, arb(0))
+        return [c * (v / total - float(t)) for v, t in zip(e, self.targets[row], strict=True)]
 
     def _blocks(self) -> Iterator[tuple[range, arb_mat]]:
         """Yield row numbers and x̃ (rows, p) of each block."""
@@ -175,6 +221,18 @@ class ArbObjective:
             yield rows, matrix(x)
             if self.progress is not None:
                 self.progress(rows.stop, n)
+
+
+def _approximate_curvature(loss: str, z: Array, target: Array) -> Array:
+    if loss == "squared":
+        return np.ones_like(z)
+    if loss in ("poisson", "gamma"):
+        sign, factor = (1.0, 1.0) if loss == "poisson" else (-1.0, target)
+        return np.asarray(factor * np.exp(np.minimum(sign * z, 700.0)))
+    if loss in HINGES:
+        return np.where(np.abs(1.0 - 0.5 * HINGES[loss] - target * z) < 0.5 * HINGES[loss], 1.0 / HINGES[loss], 0.0)
+    share = expit(z)
+    return np.asarray(share * (1.0 - share))
 
 
 def matrix(values: Array) -> arb_mat:

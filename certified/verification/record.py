@@ -9,13 +9,28 @@ from datetime import UTC, datetime, timedelta
 from flint import arb, ctx
 
 from certified.certificates.certificate import Certificate
-from certified.certificates.statements import ASSUMPTIONS, CLAIMS, IDEALIZED_NOISE, REFERENCE, THREAT_MODEL
+from certified.certificates.statements import (
+    CLAIMS,
+    EXTRACTOR_CLAIMS,
+    IDEALIZED_NOISE,
+    REFERENCE,
+    THREAT_MODEL,
+    assumptions,
+)
+from certified.verification.features import feature_problems
 from certified.verification.gaussian import gaussian_delta, largest_mu
-from certified.verification.objective import LOSSES, LossConstants
+from certified.verification.objective import HINGES, LOSSES, LossConstants, leaves_intercept_free
 from certified.verification.report import Check
 
 DISTANCE_CLAIMS = {"T0": {"T0"}, "T1": {"T1"}, "T2": {"T2"}, "T2w": {"T2", "T2w"}, "T6": {"T2", "T6", "T6a"}}
-LOSS_CLAIMS = {"logistic": {"C-logistic", "T12e"}, "squared": {"C-squared"}}
+LOSS_CLAIMS = {
+    "logistic": {"C-logistic", "T12e"},
+    "squared": {"C-squared"},
+    "softmax": {"C-softmax", "T12e"},
+    "poisson": {"C-poisson", "T12e"},
+    "gamma": {"C-gamma", "T12e"},
+    **{name: {"C-hinge"} for name in HINGES},
+}
 NOISES = ("rounded_gaussian", "idealized_gaussian")
 
 _EXACT = 8192
@@ -35,6 +50,11 @@ def check_record(certificate: Certificate) -> list[Check]:
         ("constants", _constants, "the loss constants are the proved ones"),
         ("noise", _noise, "the noise fits the claims and assumptions"),
         ("claims", _claims, "the claims are those that the figures rest on"),
+        (
+            "features",
+            feature_problems,
+            "the provenance of the features fits the guarantee that includes it",
+        ),
         ("statements", _statements, "reference, threat model and standing assumptions are the library's"),
         ("composition", _composition, "mu is √(mu_before² + (distance_bound/noise_std)²), rounded up"),
         ("privacy", _privacy, "δ(ε; mu) is at most delta"),
@@ -136,10 +156,15 @@ def _claims(c: Certificate) -> Iterator[str]:
         return
     if c.claims != tuple(sorted(set(map(str, c.claims)))):
         yield "claims must be sorted, each named once"
+    free_intercept = c.fit_intercept and leaves_intercept_free(c.loss)
+    if c.distance_claim in ("T2", "T2w", "T6") and not c.self_concordance < float("inf"):
+        yield f"{c.distance_claim} needs a self-concordant loss: for {c.loss} only T1 applies"
     needed = {*CLAIMS, *DISTANCE_CLAIMS[c.distance_claim], *LOSS_CLAIMS.get(c.loss, ())}
+    if c.features == "dp":
+        needed |= {*EXTRACTOR_CLAIMS}
     permitted = needed | {"T12b", "T13"}
     if c.distance_claim in ("T2", "T2w", "T6"):
-        curvature = {"T2f", "T2s" if c.fit_intercept else "T1"}
+        curvature = {"T2f", "T2s" if free_intercept else "T1"}
         permitted |= curvature
         if len(curvature & set(c.claims)) != 1:
             yield f"claims must name one of {', '.join(sorted(curvature))} for the curvature"
@@ -149,7 +174,7 @@ def _claims(c: Certificate) -> Iterator[str]:
         yield f"claims lacks {', '.join(missing)}"
     if unfounded:
         yield f"claims names what nothing here rests on: {', '.join(unfounded)}"
-    if c.distance_claim == "T1" and (c.fit_intercept or not c.alpha > 0.0):
+    if c.distance_claim == "T1" and (free_intercept or not c.alpha > 0.0):
         yield "T1 needs alpha > 0 and no unpenalised intercept"
 
 
@@ -158,7 +183,10 @@ def _statements(c: Certificate) -> Iterator[str]:
         yield "reference is not the library's"
     if c.threat_model != THREAT_MODEL:
         yield "threat_model is not the library's"
-    expected = ((IDEALIZED_NOISE,) if c.noise == "idealized_gaussian" else ()) + ASSUMPTIONS
+    try:
+        expected = assumptions(c.provenance, c.noise)
+    except (TypeError, ValueError):
+        return
     further = c.assumptions[len(expected) :]
     if c.assumptions[: len(expected)] != expected:
         yield "assumptions must begin with the library's"

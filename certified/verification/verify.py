@@ -13,9 +13,9 @@ from scipy.special import gammainccinv, gammaincinv
 
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests, rows_commitment, weights_commitment
-from certified.verification.evidence import Evidence, UnfitLabelsError, one_vs_rest
+from certified.verification.evidence import Evidence, UnfitLabelsError, one_hot, one_vs_rest
 from certified.verification.figures import check_figures
-from certified.verification.objective import LOSSES, ArbObjective, Progress
+from certified.verification.objective import LOSSES, REGRESSIONS, ArbObjective, Progress
 from certified.verification.record import check_form, check_record
 from certified.verification.report import Check as Check
 from certified.verification.report import VerificationError as VerificationError
@@ -49,7 +49,7 @@ def verify(
     Args:
         certificate: the certificate.
         X: (n, d) the remaining rows, in any order.
-        y: (n,) their labels; (n,) or (n, K) targets for squared loss.
+        y: (n,) their labels; (n,) or (n, K) targets of a regression.
         weights: (p, K) float64, the noise-free weights W: a secret; p = d, plus one for an intercept.
         sample_weight: (n,) weights c_i ≥ 0; 1 by default.
         released: (p, K) float64, the released weights, to check their commitment and the size of the noise.
@@ -82,7 +82,7 @@ def _check_rows(c: Certificate, evidence: Evidence, progress: Progress | None) -
     yield Check("alpha", follows, "alpha must follow from l2_scaling and l2_strength")
     try:
         labels = evidence.labels(c.loss)
-        classes = () if c.loss == "squared" else evidence.classes(labels)
+        classes = () if c.loss in REGRESSIONS else evidence.classes(labels)
     except UnfitLabelsError as error:
         yield Check("classes", False, str(error))
         return
@@ -94,10 +94,10 @@ def _check_rows(c: Certificate, evidence: Evidence, progress: Progress | None) -
         digests = row_digests(bytes.fromhex(c.salt), evidence.features, labels, evidence.sample_weights)
         committed = rows_commitment(evidence.nonce, digests) == c.rows_commitment
         yield Check("rows_commitment", committed, "the rows, labels and sample weights must be the committed ones")
-    if c.loss == "squared":
+    if c.loss in REGRESSIONS:
         targets = np.array(labels, dtype=np.float64).reshape(n, -1 if n else c.n_outputs)
     else:
-        targets = one_vs_rest(labels, classes)
+        targets = (one_hot if c.loss == "softmax" else one_vs_rest)(labels, classes)
     given = (d, len(evidence.weights), evidence.weights.shape[1], targets.shape[1])
     fits = given == (c.n_features, c.n_features + c.fit_intercept, c.n_outputs, c.n_outputs)
     yield Check("shape", fits, f"{c.n_features} features, {c.n_outputs} outputs, intercept: {c.fit_intercept}")

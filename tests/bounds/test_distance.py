@@ -22,7 +22,15 @@ from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
 from certified.solvers import solve
 from tests.oracle import NoMinimiserError, Problem, is_upper_bound, minimise
-from tests.strategies import objective_of, points, powers_of_ten, problems, problems_and_points, without
+from tests.strategies import (
+    objective_of,
+    points,
+    powers_of_ten,
+    problems,
+    problems_and_points,
+    streamed_objectives,
+    without,
+)
 
 Array = npt.NDArray[np.float64]
 BENIGN = {"scaled": False, "strengths": powers_of_ten(-2, 2)}
@@ -242,3 +250,11 @@ def test_a_witness_whose_defect_overflows_bounds_nothing(defect: float) -> None:
     witness = np.ones((1, 1))
     value = _witness_value(Objective(LOGISTIC, rows, 1.0), Enclosure(witness, 0.0), witness, defect, 0.0, 1.0)
     assert value == np.inf
+
+
+@given(problems_and_points(), st.data())
+def test_bound_holds_for_streamed_rows(drawn: tuple[Problem, Array], data: st.DataObject) -> None:
+    problem, weights = drawn
+    objective = data.draw(streamed_objectives(problem))
+    assert max_extended_norm(objective) == max_extended_norm(objective_of(problem))
+    assert is_upper_bound(certify_distance(objective, weights).value, problem, weights)

@@ -7,12 +7,16 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from certified.bounds.exact_gradient import exact_gradient
 from certified.bounds.row_sums import certified_gradient
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
+from tests.oracle import Problem, gradient_error
+from tests.strategies import objective_of, problems_and_points, streamed_objectives
 
 
 def problem(loss: Loss, seed: int, scale: float, fit_intercept: bool) -> tuple[Objective, np.ndarray]:
@@ -77,3 +81,13 @@ def test_a_hidden_cancellation_is_resolved() -> None:
     weights = np.array([[1e-9]])
     expected = 2e16 * 1e-9 + 9e-9 + 1e-12
     assert exact_gradient(objective, weights).value[0, 0] == pytest.approx(expected, rel=1e-15)
+
+
+@given(problems_and_points(), st.data())
+def test_streamed_rows(drawn: tuple[Problem, np.ndarray], data: st.DataObject) -> None:
+    """Chunk by chunk it encloses the same gradient."""
+    problem_, weights = drawn
+    found = exact_gradient(data.draw(streamed_objectives(problem_)), weights)
+    assert gradient_error(problem_, weights, found.value, 2048) <= found.error
+    expected = exact_gradient(objective_of(problem_), weights)
+    assert np.all(np.abs(found.value - expected.value) <= 1e-300 + 1e-15 * np.abs(expected.value))

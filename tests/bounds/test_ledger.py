@@ -12,7 +12,8 @@ from flint import arb, arb_mat, ctx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certified.bounds.anchor import Anchor, anchor_at, exchange, factorised, largest_shift
+from certified.bounds.anchor import Anchor, anchor_at, changed_terms, factorised, largest_shift
+from certified.bounds.anchor import exchange as exchange_terms
 from certified.bounds.curvature import linearise
 from certified.bounds.formulas import (
     curvature_change,
@@ -23,6 +24,7 @@ from certified.bounds.formulas import (
 from certified.bounds.ledger import anchored_distance, defect
 from certified.bounds.row_sums import certified_gradient
 from certified.data.rows import Rows
+from certified.objective import Objective
 from tests.oracle import Problem, gradient_error, hessians, is_positive_definite, is_upper_bound, minimise
 from tests.strategies import objective_of, points, powers_of_ten, problems, without
 
@@ -71,6 +73,10 @@ def start_near(problem: Problem) -> Array:
         return minimise(problem, precisions=(256,)).nearest
     except ArithmeticError:
         return np.zeros(problem.shape)
+
+
+def exchange(anchor: Anchor, before: float, objective: Objective, changed: list[tuple[Rows, float]]) -> Anchor:
+    return exchange_terms(anchor, before, objective, changed_terms(anchor, objective, changed))
 
 
 def newton_displacement(anchor: Anchor) -> Array:
@@ -134,17 +140,38 @@ def test_enclosures_follow_the_rows(case: Case) -> None:
             assert anchor.curvature == 0.0 or is_positive_definite(matrix, anchor.curvature * (1.0 - 1e-12))
 
 
-@given(problems(), st.data())
-def test_residual(problem: Problem, drawn: st.DataObject) -> None:
-    """Claim T6: the bound on the gradient at the weights holds as well."""
+@given(cases(), st.sampled_from([1.0, 1.0, 0.0, 0.9]), st.booleans())
+def test_figures_at_the_weights(case: Case, share: float, scatter: bool) -> None:
+    """Claim T6: gradient and smallest eigenvalue at the weights themselves, as a verifier computes them from rows."""
+    anchor, problem = case.anchor, case.after
+    weights = anchor.point + share * newton_displacement(anchor) + (1e-3 if scatter else 0.0)
+    bound = anchored_distance(anchor, defect(anchor, weights))
     if problem.is_degenerate:
         return
-    objective, point = objective_of(problem), drawn.draw(points(problem.shape))
-    weights = point + 1e-3 * drawn.draw(points(problem.shape))
-    anchor = anchor_at(objective, point, certified_gradient(objective, point), linearise(objective, point))
-    bound = anchored_distance(anchor, defect(anchor, weights))
     if math.isfinite(bound.gradient_residual):
         assert gradient_error(problem, weights, np.zeros(problem.shape)).lower() <= bound.gradient_residual
+        assert bound.rounding_error <= bound.gradient_residual
+    with ctx.workprec(1024):
+        for matrix in hessians(problem, weights):
+            assert bound.curvature == 0.0 or is_positive_definite(matrix, bound.curvature * (1.0 - 1e-12))
+    if not problem.fit_intercept:
+        assert bound.curvature >= problem.alpha
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_the_curvature_at_the_weights_falls_with_the_distance(intercept: bool) -> None:
+    """Without the factor for the way from W₀ it would be no lower bound: margins grow, and curvature falls."""
+    problem = replace(example(), fit_intercept=intercept, alpha=1.0)
+    objective, weights = objective_of(problem), minimise(problem).nearest
+    point = 0.93 * weights
+    anchor = factorised(anchor_at(objective, point, certified_gradient(objective, point), linearise(objective, point)))
+    bound = anchored_distance(anchor, defect(anchor, point + newton_displacement(anchor)))
+    weights = point + newton_displacement(anchor)
+    (hessian,) = hessians(problem, weights)
+    assert math.isfinite(bound.value)
+    assert not is_positive_definite(hessian, anchor.curvature)
+    assert is_positive_definite(hessian, bound.curvature)
+    assert bound.curvature > 0.0
 
 
 @given(problems(), st.data())
@@ -273,6 +300,7 @@ def test_rows_too_small_to_be_seen_are_charged() -> None:
     tiny = Rows.from_arrays(np.array([[small]]), np.zeros((1, 1)), np.ones(1))
     for _ in range(count):
         anchor = exchange(anchor, 1.0, objective, [(tiny, 1.0)])
+        anchor = replace(anchor, linearisation=anchor.linearisation.settled())
     hessian = anchor.linearisation.data_hessians[0]
     with ctx.workprec(200):
         exact = 1 + count * arb(small) * arb(small)

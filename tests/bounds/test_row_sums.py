@@ -19,14 +19,17 @@ from certified.bounds.row_sums import (
     certified_data_hessians,
     certified_gradient,
     certified_hvp,
+    largest_predictor,
     norm_bound,
 )
 from certified.data.rows import Rows
+from certified.data.sources import ArraySource
+from certified.data.streamed import StreamedRows
 from certified.losses import LOGISTIC, SQUARED, Loss
-from certified.numerics.rounding import MAGNITUDE_LIMIT, UNIT_ROUNDOFF
+from certified.numerics.rounding import MAGNITUDE_LIMIT, SMALLEST_WEIGHT, UNIT_ROUNDOFF
 from certified.objective import Objective
 from tests.oracle import Problem, gradient_error, hessians, hvp_error, is_positive_definite
-from tests.strategies import LOSSES, objective_of, points, problems, problems_and_points
+from tests.strategies import LOSSES, objective_of, points, problems, problems_and_points, streamed_objectives
 
 Array = npt.NDArray[np.float64]
 
@@ -183,6 +186,58 @@ def test_inadmissible_rows_leave_no_finite_bound(field: str, value: float) -> No
         enclosure = certified_gradient(objective, np.ones((2, 1)))
         assert not np.isfinite(enclosure.norm)
         assert assess(objective, np.ones((2, 1)))[0].value == np.inf
+
+
+@given(problems_and_points() | extreme_problems_and_points(), st.data())
+def test_streamed_rows(drawn: tuple[Problem, Array], data: st.DataObject) -> None:
+    """Every sum encloses the exact one when the rows come in chunks, some have left and some were added."""
+    problem, weights = drawn
+    if np.any((problem.weights > 0.0) & (problem.weights < SMALLEST_WEIGHT)):
+        return  # refused when the rows are opened
+    objective, direction = data.draw(streamed_objectives(problem)), data.draw(points(problem.shape))
+    gradient, product = certified_gradient(objective, weights), certified_hvp(objective, weights, direction)
+    matrices = certified_data_hessians(objective, weights)
+    if gradient.error < np.inf:
+        assert gradient_error(problem, weights, gradient.value, 2048) <= gradient.error
+    if product.error < np.inf:
+        assert hvp_error(problem, weights, direction, product.value, 2048) <= product.error
+    exact = hessians(replace(problem, alpha=0.0), weights, 2048)
+    assert all(spectral_error_holds(m, e) for m, e in zip(exact, matrices, strict=False))
+    if problem.fit_intercept:
+        sums = certified_curvature_sums(objective, weights)
+        for k, matrix in enumerate(exact):
+            assert 0.0 <= sums.total_lower[k] <= matrix[matrix.nrows() - 1, matrix.nrows() - 1].upper()
+
+
+@given(problems(), st.data())
+def test_largest_predictor(problem: Problem, data: st.DataObject) -> None:
+    """Rows that left do not count, wherever they were; the largest of all chunks does."""
+    direction = data.draw(points(problem.shape))
+    rows = np.hstack([problem.features, np.ones((len(problem.features), int(problem.fit_intercept)))])
+    rows = rows[problem.weights > 0.0]
+    bounds = [largest_predictor(o, direction) for o in (objective_of(problem), data.draw(streamed_objectives(problem)))]
+    with ctx.workprec(1024):
+        products = arb_mat(rows.tolist()) * arb_mat(direction.tolist()) if len(rows) else arb_mat(0, 0)
+        largest = max((abs(entry) for entry in products.entries()), default=arb(0))
+        assert all(largest <= bound for bound in bounds)
+    size = np.max(np.linalg.norm(rows, axis=1), initial=0.0) * np.linalg.norm(direction)
+    assert max(bounds) <= float(largest.upper()) + 1e-13 * size + 1e-100
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 7, 300, 700, 5000])
+def test_many_chunks(chunk_rows: int) -> None:
+    """The error counts the chunks, and shorter paths make it smaller than that of one long sum."""
+    rng = np.random.default_rng(6)
+    n = 5000
+    features = rng.normal(size=(n, 2)) * 10.0 ** rng.integers(-3, 4, size=(n, 1))
+    targets = rng.choice([-1.0, 1.0], size=(n, 1))
+    problem = Problem("logistic", features, targets, rng.uniform(0, 2, n), 0.5)
+    held = Objective(LOGISTIC, Rows.from_arrays(features, targets, problem.weights), 0.5)
+    rows = StreamedRows.open(ArraySource(features, targets, problem.weights), chunk_rows)
+    weights = rng.normal(size=(2, 1))
+    gradient = certified_gradient(replace(held, rows=rows), weights)
+    assert gradient_error(problem, weights, gradient.value, 256) <= gradient.error
+    assert gradient.error <= 20.0 * certified_gradient(held, weights).error
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 2 * MAGNITUDE_LIMIT])

@@ -46,6 +46,13 @@ CERTIFICATE = Certificate(
     removed_count=2,
     added_count=0,
     removed_total=2,
+    features="dp",
+    features_name="digits-cnn",
+    features_digest="33" * 32,
+    features_epsilon=0.5,
+    features_delta=1e-7,
+    full_epsilon=2.0,
+    full_delta=2e-6,
     rows_commitment="00" * 32,
     salt="ab" * 16,
     released_commitment="11" * 32,
@@ -193,7 +200,7 @@ def test_a_certificate_cannot_be_changed_in_place() -> None:
 
 
 def test_the_guarantee_in_words() -> None:
-    text = str(CERTIFICATE)
+    text = str(dataclasses.replace(CERTIFICATE, features="given"))
     assert "2 rows out, 0 in, 10 remain" in text and "(1, 1e-06) for 2 release(s)" in text
     assert "1e-09 from exact retraining (T2)" in text and "σ = 1e-08" in text
 

@@ -22,7 +22,7 @@ def test_files_and_json(table: Path, tmp_path: Path, frame: pd.DataFrame) -> Non
     result = run("fit", table, *ROLES, "--model", path, "--json")
     assert result.status == 0
     assert list(result.json) == ["command", "model", "secret", "certificate_path", "seconds", "update", "certificate"]
-    assert set(result.json["update"]) == {"passes", "steps", "relinearised"}
+    assert set(result.json["update"]) == {"passes", "steps", "relinearised", "route", "reason"}
     assert result.json["certificate_path"] == str(tmp_path / "risk.0001.certificate.json")
     certificate = Certificate.load(tmp_path / "risk.0001.certificate.json")
     assert certificate.to_dict() == result.json["certificate"]

@@ -9,9 +9,15 @@ import numpy as np
 import scipy.sparse
 
 from certified.data.index import UnknownIdError
-from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
+from certified.estimators import (
+    CertifiedGammaRegressor,
+    CertifiedLinearSVC,
+    CertifiedLogisticRegression,
+    CertifiedPoissonRegressor,
+    CertifiedRidge,
+)
 from certified.removal import TargetNotReachedError
-from tests.estimators.reference import Model
+from tests.estimators.reference import REGRESSORS, Model
 
 
 class Case(NamedTuple):
@@ -26,6 +32,8 @@ _rng = np.random.default_rng(40)
 X = _rng.normal(size=(12, 2))
 Y = np.array(["a", "b", "c"] * 4)
 TARGETS = X @ [1.0, -1.0]
+COUNTS = np.arange(12.0) % 4
+POSITIVE = 1.0 + COUNTS
 ROW = [[0.25, -0.5]]
 IDS = [*range(11), "last"]
 SUBJECTS = [f"person {i % 5}" for i in range(12)]
@@ -45,9 +53,35 @@ def ridge() -> CertifiedRidge:
     return model
 
 
+def svc() -> CertifiedLinearSVC:
+    """A fitted model without row 0, which was removed."""
+    model = CertifiedLinearSVC().fit(X, Y, ids=IDS, subjects=SUBJECTS)
+    model.remove(0)
+    return model
+
+
+def poisson() -> CertifiedPoissonRegressor:
+    """A fitted model without row 0, which was removed."""
+    model = CertifiedPoissonRegressor().fit(X, COUNTS, ids=IDS, subjects=SUBJECTS)
+    model.remove(0)
+    return model
+
+
+def gamma() -> CertifiedGammaRegressor:
+    """A fitted model without row 0, which was removed."""
+    model = CertifiedGammaRegressor().fit(X, POSITIVE, ids=IDS, subjects=SUBJECTS)
+    model.remove(0)
+    return model
+
+
 def _fit(**changes: Any) -> Callable[[Model], object]:
     """Fit again with other data and keep the parameters."""
-    return lambda model: model.fit(**({"X": X, "y": TARGETS if isinstance(model, CertifiedRidge) else Y} | changes))
+
+    def request(model: Model) -> object:
+        y = Y if not isinstance(model, REGRESSORS) else TARGETS if isinstance(model, CertifiedRidge) else POSITIVE
+        return model.fit(**({"X": X, "y": y} | changes))
+
+    return request
 
 
 def _refit(**params: Any) -> Callable[[Model], object]:
@@ -211,4 +245,40 @@ RIDGE: dict[str, Case] = {
     "correct: a column of targets": Case(lambda m: m.correct([1], ROW, [[1.0]]), ValueError, "y must have the shape"),
     "correct: an unknown id": Case(lambda m: m.correct([99], ROW, [1.0]), UnknownIdError, "ids .*99.*ids_"),
     "remove: an unknown target": Case(lambda m: m.remove(labels=123.0), UnknownIdError, "labels.*123"),
+}
+
+SVC: dict[str, Case] = {
+    "width=0": Case(_refit(width=0.0), ValueError, "width must be a power of two"),
+    "width=0.3": Case(_refit(width=0.3), ValueError, "width must be a power of two from 2.*to 1; got 0.3"),
+    "width=2": Case(_refit(width=2), ValueError, "width must be a power of two"),
+    "width=2**-11": Case(_refit(width=2.0**-11), ValueError, "width must be a power of two"),
+    "width=nan": Case(_refit(width=np.nan), ValueError, "width must be a power of two"),
+    "width=True": Case(_refit(width=True), TypeError, "width must be a number"),
+    "width='half'": Case(_refit(width="half"), TypeError, "width must be a number"),
+    "C=0": Case(_refit(C=0), ValueError, "C must be positive"),
+    "noise_std=1e-18": Case(_refit(noise_std=1e-18), TargetNotReachedError, "noise_std.* larger|larger noise_std"),
+    "fit: X holds 1e50": Case(_fit(X=_with(X, 1e50)), TargetNotReachedError, "scale the features"),
+    "fit: y is continuous": Case(_fit(y=TARGETS), ValueError, "Unknown label type: continuous"),
+    "add: y of another type": Case(lambda m: m.add(ROW, [1]), (TypeError, ValueError), "y.*label|label.*y"),
+}
+
+LOG_LINK: dict[str, Case] = {
+    "fit: y holds NaN": Case(_fit(y=_with(POSITIVE, np.nan)), ValueError, "Input y contains NaN"),
+    "fit: y holds 1e16": Case(_fit(y=_with(POSITIVE, 1e16)), ValueError, "y holds values beyond .*larger unit"),
+    "fit: y holds a negative number": Case(_fit(y=_with(POSITIVE, -1.0)), ValueError, "y .*correct or leave out"),
+    "fit: y is zero": Case(_fit(y=0.0 * POSITIVE), ValueError, "y is zero in every row.*fit_intercept|y must be pos"),
+    "fit: y holds words": Case(_fit(y=Y), ValueError, "must hold numbers.* y |string to float"),
+    "fit: y has two columns": Case(_fit(y=np.stack([POSITIVE, POSITIVE], axis=1)), ValueError, "y should be a 1d arr"),
+    "fit: X holds 1e50": Case(_fit(X=_with(X, 1e50)), TargetNotReachedError, "scale the features"),
+    "fit: noise_std=1e-18": Case(_refit(noise_std=1e-18), TargetNotReachedError, "noise_std.* larger|larger noise_std"),
+    "add: a negative target": Case(lambda m: m.add(ROW, [-0.5]), ValueError, "y .*correct or leave out"),
+    "add: X holds 1e50": Case(lambda m: m.add([[1e50, 1.0]], [1.0]), TargetNotReachedError, "scale the features"),
+    "add: X holds 1e61": Case(lambda m: m.add([[1e61, 1.0]], [1.0]), ValueError, "X holds values .*scale the features"),
+    "correct: a target of infinity": Case(lambda m: m.correct([1], ROW, [np.inf]), ValueError, "y contains infinity"),
+}
+
+GAMMA: dict[str, Case] = LOG_LINK | {
+    "fit: a target is zero": Case(_fit(y=_with(POSITIVE, 0.0)), ValueError, "y must be positive.*leave out"),
+    "fit: y holds 1e-16": Case(_fit(y=_with(POSITIVE, 1e-16)), ValueError, "y holds values below .*smaller unit"),
+    "add: a target of zero": Case(lambda m: m.add(ROW, [0.0]), ValueError, "y must be positive.*leave out"),
 }

@@ -16,11 +16,24 @@ import numpy.typing as npt
 from flint import arb
 
 from certified.certificates.certificate import Certificate
-from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
+from certified.estimators import (
+    CertifiedGammaRegressor,
+    CertifiedLinearSVC,
+    CertifiedLogisticRegression,
+    CertifiedPoissonRegressor,
+    CertifiedRidge,
+)
 from tests.oracle import Minimiser, Problem, minimise
 
 Array = npt.NDArray[np.float64]
-Model = CertifiedLogisticRegression | CertifiedRidge
+Model = (
+    CertifiedLogisticRegression
+    | CertifiedLinearSVC
+    | CertifiedRidge
+    | CertifiedPoissonRegressor
+    | CertifiedGammaRegressor
+)
+REGRESSORS = CertifiedRidge, CertifiedPoissonRegressor, CertifiedGammaRegressor
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ class Reference:
 
     @property
     def classes(self) -> list[Any]:
-        if isinstance(self.model, CertifiedRidge):
+        if isinstance(self.model, REGRESSORS):
             return []
         return sorted({row.label for row in self.rows.values() if row.weight > 0.0})
 
@@ -82,7 +95,7 @@ class Reference:
     def targets(self) -> Array:
         """(n, K): ±1 one-vs-rest, the second of two classes being +1, or the real targets."""
         labels = [row.label for row in self.rows.values()]
-        if isinstance(self.model, CertifiedRidge):
+        if isinstance(self.model, REGRESSORS):
             return np.array(labels, dtype=np.float64).reshape(len(labels), self.model.certificate_.n_outputs)
         heads = {0: [], 1: [], 2: self.classes[1:]}.get(len(self.classes), self.classes)
         return np.array([[1.0 if label == head else -1.0 for head in heads] for label in labels]).reshape(
@@ -96,7 +109,12 @@ class Reference:
 
     def minimiser(self, start: Array) -> Minimiser:
         """Exact retraining on the remaining rows, enclosed."""
-        loss = "squared" if isinstance(self.model, CertifiedRidge) else "logistic"
+        loss = {
+            CertifiedRidge: "squared",
+            CertifiedLogisticRegression: "logistic",
+            CertifiedPoissonRegressor: "poisson",
+            CertifiedGammaRegressor: "gamma",
+        }.get(type(self.model)) or f"huberised_hinge/{self.model.width}"
         X, _, weights = arrays(self.rows.values())
         problem = Problem(loss, X, self.targets, weights, self.alpha, fit_intercept=self.model.fit_intercept)
         return minimise(problem, start)
@@ -164,7 +182,7 @@ class Reference:
         assert np.array_equal(coef, secrets.released[:d].T)
         intercept = secrets.released[d] if model.fit_intercept else np.zeros(certificate.n_outputs)
         assert np.array_equal(np.ravel(model.intercept_), intercept)
-        if isinstance(model, CertifiedLogisticRegression):
+        if not isinstance(model, REGRESSORS):
             assert model.classes_.tolist() == self.classes
 
     def _check_erasure(self) -> None:

@@ -7,14 +7,26 @@ import pickle
 import numpy as np
 import pytest
 
-from certified.estimators import CertifiedRidge
-from tests.estimators.bad_input_cases import LOGISTIC, RIDGE, Case, X, logistic, ridge
-from tests.estimators.reference import Model, snapshot, told
+from tests.estimators.bad_input_cases import (
+    GAMMA,
+    LOG_LINK,
+    LOGISTIC,
+    RIDGE,
+    SVC,
+    Case,
+    X,
+    gamma,
+    logistic,
+    poisson,
+    ridge,
+    svc,
+)
+from tests.estimators.reference import REGRESSORS, Model, snapshot, told
 
 
 @pytest.fixture(scope="module")
 def fitted() -> dict[str, bytes]:
-    return {"logistic": pickle.dumps(logistic()), "ridge": pickle.dumps(ridge())}
+    return {make.__name__: pickle.dumps(make()) for make in (logistic, ridge, svc, poisson, gamma)}
 
 
 def refuse(model: Model, case: Case) -> None:
@@ -31,7 +43,7 @@ def refuse(model: Model, case: Case) -> None:
     assert not told(f"{caught.value!s} {caught.value!r}", secrets, digits=6)
 
     assert model.remove(["last"]).remaining_count == 10
-    label = 0.5 if isinstance(model, CertifiedRidge) else "b"
+    label = 0.5 if isinstance(model, REGRESSORS) else "b"
     assert model.add(X[:1], [label], ids=[0]).remaining_count == 11
     assert model.release().releases == 5
 
@@ -46,7 +58,16 @@ def test_regressor_refuses(name: str, fitted: dict[str, bytes]) -> None:
     refuse(pickle.loads(fitted["ridge"]), RIDGE[name])
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind, table in (("svc", SVC), ("poisson", LOG_LINK), ("gamma", GAMMA)) for name in table],
+)
+def test_the_other_estimators_refuse(kind: str, name: str, fitted: dict[str, bytes]) -> None:
+    table = {"svc": SVC, "poisson": LOG_LINK, "gamma": GAMMA}[kind]
+    refuse(pickle.loads(fitted[kind]), table[name])
+
+
 def test_the_table_is_long_and_states_what_is_wrong() -> None:
     assert len(LOGISTIC) + len(RIDGE) >= 30
-    for case in (*LOGISTIC.values(), *RIDGE.values()):
+    for case in (*LOGISTIC.values(), *RIDGE.values(), *SVC.values(), *GAMMA.values()):
         assert case.message.strip(".*")

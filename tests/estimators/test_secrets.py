@@ -72,7 +72,7 @@ def test_no_object_shows_a_secret(kind: str) -> None:
     assert told(repr(secrets.tolist()), secrets) == secrets.tolist()
     objects = list(inside(model, set()))
     kinds = {type(value).__name__ for value in objects}
-    assert {"Session", "LedgerState", "Anchor", "Rows", "Objective", "Linearisation", "Enclosure", "RowIndex"} <= kinds
+    assert {"Session", "LedgerState", "Anchor", "Rows", "Objective", "Exchanged", "Enclosure", "RowIndex"} <= kinds
     for value in (*objects, model.audit_bundle(), model.update_info_):
         assert not told(f"{value!r} {value!s}", secrets), type(value).__name__
     assert not told(model._repr_html_() or "", secrets)
@@ -159,5 +159,7 @@ def test_a_perturbation_and_a_solution_are_not_shown() -> None:
 
 
 def test_what_an_update_reports_is_no_array() -> None:
-    info = fitted("ridge").update_info_
-    assert all(isinstance(value, bool | int) for value in dataclasses.astuple(info))
+    model = fitted("ridge")
+    info = model.update_info_
+    assert all(isinstance(value, bool | int | str) for value in dataclasses.astuple(info))
+    assert not told(str(info), secrets_of(model))

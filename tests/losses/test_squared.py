@@ -24,10 +24,11 @@ def test_constants() -> None:
 @in_float64
 def test_derivatives(z: float, target: float) -> None:
     predictor, wanted = jnp.asarray(z), jnp.asarray(target)
-    assert float(SQUARED.derivative(predictor, wanted)) == z - target
+    # XLA may take subnormal numbers for zero, which T12 charges to underflow.
+    slope = float(SQUARED.derivative(predictor, wanted))
+    assert slope == z - target or abs(slope - (z - target)) <= 2.0**-1021
     assert float(SQUARED.curvature(predictor, wanted)) == 1.0
     value = float(SQUARED.value(predictor, wanted))
-    # XLA may flush subnormal numbers to zero.
     assert math.isclose(value, 0.5 * (z - target) ** 2, rel_tol=4 * UNIT_ROUNDOFF, abs_tol=2.0**-1021)
 
 

@@ -7,7 +7,13 @@ import numpy.typing as npt
 import pytest
 from flint import arb, ctx
 
-from certified.numerics.exponential import EXPONENTIAL_ERROR, LOWEST_ARGUMENT, exp_nonpositive
+from certified.numerics.exponential import (
+    EXPONENTIAL_ERROR,
+    LARGEST_ARGUMENT,
+    LOWEST_ARGUMENT,
+    exp_limited,
+    exp_nonpositive,
+)
 from certified.numerics.precision import in_float64
 
 Array = npt.NDArray[np.float64]
@@ -91,3 +97,15 @@ def test_never_exceeds_one_by_more_than_its_error() -> None:
 
 def test_nan_stays_nan() -> None:
     assert np.isnan(computed(np.array([np.nan]))).all()
+
+
+@in_float64
+def test_either_sign_up_to_the_limit() -> None:
+    """exp_limited: relative error at most 6u, infinite beyond the limit, and NaN stays NaN."""
+    points = hard_points()
+    z = np.concatenate([-points[points >= -LARGEST_ARGUMENT], points[::7], np.linspace(-708.0, LARGEST_ARGUMENT, 4001)])
+    values = np.asarray(jax.jit(exp_limited)(jnp.asarray(z)))
+    assert max(relative_errors(z, values)) <= 6.0 * 2.0**-53
+    beyond = [np.nextafter(LARGEST_ARGUMENT, 1e3), 709.0, 1e300, np.inf]
+    assert np.asarray(exp_limited(jnp.asarray(beyond))).tolist() == [np.inf] * 4
+    assert np.isnan(np.asarray(exp_limited(jnp.asarray([np.nan])))).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +13,9 @@ from flint import arb
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
-from certified.removal import RemovalState, initialise, update
+from certified.removal import RemovalState, ledger_step
+from certified.removal.ledger_state import LedgerState
+from certified.removal.newton import initialise, update
 from certified.removal.outputs import select_outputs
 from tests.oracle import Problem, minimise
 
@@ -82,3 +85,30 @@ def test_a_kept_state_can_delete_the_class_that_left() -> None:
     problem = Problem("logistic", FEATURES[left], targets, np.ones(16), 1.0, fit_intercept=True)
     assert minimise(problem, state.weights).distance(state.weights) <= arb(state.bound.value)
     assert state.bound.value <= TARGET
+
+
+@pytest.mark.parametrize("kept", KEPT[1:], ids=str)
+@pytest.mark.parametrize("loss", [LOGISTIC, SQUARED], ids=lambda loss: loss.name)
+def test_a_ledger_goes_on_without_a_pass(loss: Loss, kept: list[int]) -> None:
+    """Rows leave, outputs are dropped and reordered while terms wait, rows leave again: the anchor stays valid."""
+    features, labels = np.tile(0.5 * FEATURES, (10, 1)), np.tile(LABELS, 10)
+    targets = np.where(labels[:, None] == np.arange(3), 1.0, -1.0)
+    weights = np.ones(len(labels))
+    objective = Objective(loss, Rows.from_arrays(features, targets, weights), 8.0, True)
+    state: RemovalState = ledger_step.initialise(objective, TARGET)[0]
+    for row in (0, 1, 2, 3):
+        if row == 2:
+            state = select_outputs(state, kept)
+        rows, position = state.objective.rows, np.array([row])
+        weights[row] = 0.0
+        after = replace(state.objective, rows=rows.without(position))
+        state, info = ledger_step.update(state, after, 10.0, removed=rows.take(position))
+        assert info.route == "step" and info.passes == 0
+    problem = Problem(loss.name, features, targets[:, kept], weights, 8.0, fit_intercept=True)
+    assert state.weights.shape == (3, len(kept))
+    assert minimise(problem, state.weights).distance(state.weights) <= arb(state.bound.value)
+
+
+def test_without_any_output_the_ledger_closes_and_opens_again() -> None:
+    state = select_outputs(ledger_step.open_at(one_vs_rest()), [])
+    assert isinstance(state, LedgerState) and state.anchor is None and state.inverses == ()

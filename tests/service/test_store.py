@@ -195,11 +195,12 @@ def test_one_process_computes_at_a_time(store: DeletionStore, path: Path, clock:
     assert store.verify().ok
 
 
-def test_whoever_was_too_slow_commits_nothing(store: DeletionStore, path: Path, clock: Clock) -> None:
+@pytest.mark.parametrize("moment", ["process: lease taken", "process: computed"])
+def test_whoever_was_too_slow_commits_nothing(store: DeletionStore, path: Path, clock: Clock, moment: str) -> None:
     store.request_removal([IDS[0]])
 
     def overtake(step: str) -> None:
-        if step == "process: computed":
+        if step == moment:
             clock.now += 601.0
             with DeletionStore.open(path, clock=clock) as other:
                 outcome = other.process()

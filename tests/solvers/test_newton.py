@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from certified.bounds.row_sums import certified_gradient
 from certified.data.rows import Rows
-from certified.losses import LOGISTIC, SQUARED, Loss
+from certified.data.sources import ArraySource
+from certified.data.streamed import StreamedRows
+from certified.losses import GAMMA, LOGISTIC, POISSON, SQUARED, HuberisedHinge, Loss
+from certified.losses.huberised_hinge import HINGE_WIDTHS
 from certified.numerics.rounding import MAGNITUDE_LIMIT
 from certified.objective import Objective
-from certified.solvers import newton, solve
+from certified.solvers import conjugate_gradient, newton, solve
 from tests.oracle import Problem, minimise
 from tests.strategies import objective_of, points, powers_of_ten, problems
 
@@ -67,7 +70,7 @@ def test_conjugate_gradients_agree_with_exact_steps(loss: Loss, outputs: int, mo
     objective = blobs(loss, outputs=outputs)
     direct = solve(objective)
     monkeypatch.setattr(newton, "EXACT_HESSIAN_WORK", 0.0)
-    monkeypatch.setattr(newton, "SAMPLE_FACTOR", 1)
+    monkeypatch.setattr(conjugate_gradient, "SAMPLE_FACTOR", 1)
     sampled = solve(objective)
     assert direct.converged
     assert sampled.converged
@@ -128,3 +131,45 @@ def test_repr_hides_the_weights() -> None:
     solution = solve(blobs(LOGISTIC), max_iterations=2)
     assert repr(float(solution.weights[0, 0]))[:6] not in repr(solution)
     assert repr(solution).startswith("Solution(residual=")
+
+
+@pytest.mark.parametrize("loss", [LOGISTIC, SQUARED], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("exact", [False, True])
+def test_streamed_rows(loss: Loss, exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preconditioned by the Hessian or by that of a sample of blocks, it finds the same minimiser."""
+    if not exact:
+        monkeypatch.setattr(newton, "EXACT_WHEN_STREAMED", 0)
+    monkeypatch.setattr(newton, "EXACT_HESSIAN_WORK", 0)
+    held = blobs(loss, n=1300, outputs=2)
+    features, targets = (np.asarray(a).reshape(-1, a.shape[2])[:1300] for a in (held.rows.features, held.rows.targets))
+    source = ArraySource(np.concatenate([features, 9.0 * features[:30]]), np.concatenate([targets, targets[:30]]))
+    rows = StreamedRows.open(source, 300).without(np.arange(1300, 1330))
+    solution, expected = solve(replace(held, rows=rows)), solve(held)
+    assert solution.converged
+    np.testing.assert_allclose(solution.weights, expected.weights, rtol=0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("count", [1e-9, 1.0, 1e9, 1e15])
+@pytest.mark.parametrize("start", [0.0, 400.0])
+def test_an_overflow_on_the_way_is_walked_around(count: float, start: float) -> None:
+    """Without a penalty to speak of, the first Newton step from zero may lead to where e^±z overflows."""
+    for loss, sign in ((POISSON, 1.0), (GAMMA, -1.0)):
+        rows = Rows.from_arrays(np.ones((2, 1)), np.array([[count], [2.0 * count]]), np.ones(2))
+        solution = solve(Objective(loss, rows, 1e-30), np.full((1, 1), sign * start))
+        assert solution.converged
+        assert solution.weights[0, 0] == pytest.approx(np.log(1.5 * count), abs=1e-6)
+
+
+@pytest.mark.parametrize("width", HINGE_WIDTHS)
+@pytest.mark.parametrize("exact", [True, False])
+def test_newton_is_semismooth(width: float, exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """φ'' jumps, and still the floor is reached, be the preconditioner the Hessian or a sample of it."""
+    if not exact:
+        monkeypatch.setattr(newton, "EXACT_HESSIAN_WORK", 0.0)
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(400, 6))
+    y = np.where(X @ rng.normal(size=6) + rng.normal(size=400) > 0.0, 1.0, -1.0)
+    objective = Objective(HuberisedHinge(width), Rows.from_arrays(X, y[:, None], np.ones(400)), 1.0, True)
+    solution = solve(objective)
+    assert solution.converged
+    assert solution.residual < 1e-9

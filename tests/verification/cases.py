@@ -15,7 +15,6 @@ from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests, rows_commitment
 from certified.certificates.issue import Event, issue
 from certified.data.rows import Rows
-from certified.losses import LOGISTIC, SQUARED
 from certified.numerics.balls import exact, upper
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
@@ -24,6 +23,7 @@ from certified.privacy.noise import idealized_gaussian, release_gaussian
 from certified.removal import RemovalState, ledger_step, newton
 from certified.verification.report import VerificationReport
 from certified.verification.verify import verify
+from tests.strategies import LOSSES
 
 Array = npt.NDArray[np.float64]
 
@@ -85,6 +85,10 @@ def make_case(
         y: npt.NDArray[Any] = X @ rng.normal(size=(3, targets or 1)) + rng.normal(size=(n, targets or 1))
         y = y if targets else y[:, 0]
         signs, classes = y.reshape(n, -1), ()
+    elif loss in ("poisson", "gamma"):
+        mean = np.exp(0.5 * X @ rng.normal(size=3))
+        y = rng.poisson(mean).astype(np.float64) if loss == "poisson" else rng.gamma(2.0, mean)
+        signs, classes = y[:, None], ()
     else:
         scores = X @ rng.normal(size=(3, len(classes))) + rng.normal(size=(n, len(classes)))
         y = np.array(classes)[scores.argmax(axis=1)]
@@ -96,7 +100,7 @@ def make_case(
         return l2_strength * (math.fsum(c) if l2_scaling == "per_sample" else 1.0)
 
     rows = Rows.from_arrays(X, signs, weights)
-    objective = Objective({"logistic": LOGISTIC, "squared": SQUARED}[loss], rows, alpha(weights), fit_intercept)
+    objective = Objective(LOSSES[loss], rows, alpha(weights), fit_intercept)
     budget = ReleaseBudget.create(1.0, 1e-6, noise_std, max_releases)
     mechanism = ledger_step if ledger else newton
     state: RemovalState = mechanism.initialise(objective, target)[0]

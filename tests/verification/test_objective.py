@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from certified.verification import objective as arb_objective
 from certified.verification.objective import PRECISION, ArbObjective
 from tests.oracle import Problem, hessians
-from tests.strategies import problems_and_points
+from tests.strategies import HINGES, problems_and_points
+
+LOSSES = ("logistic", "squared", "poisson", "gamma", *HINGES)
 
 Array = npt.NDArray[np.float64]
 
@@ -33,8 +35,8 @@ def _gradients(problem: Problem, weights: Array) -> list[arb_mat]:
         ]
 
 
-@settings(max_examples=30)
-@given(problems_and_points())
+@settings(max_examples=60)
+@given(problems_and_points(losses=LOSSES))
 def test_sums_enclose_the_truth(case: tuple[Problem, Array]) -> None:
     problem, weights = replace(case[0], linear=None), case[1]
     objective = _in_balls(problem, weights)
@@ -52,7 +54,7 @@ def test_sums_enclose_the_truth(case: tuple[Problem, Array]) -> None:
                 assert product[k, i].overlaps(column[i, 0])
                 for j in range(p):
                     assert blocks[k][i, j].overlaps(exact[k][i, j])
-            if problem.fit_intercept:
+            if objective.has_free_intercept:
                 assert moments.totals[k].overlaps(exact[k][p - 1, p - 1])
                 first = sum((exact[k][j, p - 1] ** 2 for j in range(p - 1)), arb(0))
                 assert (moments.first[k] ** 2).overlaps(first)

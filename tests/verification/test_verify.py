@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests, rows_commitment, weights_commitment
 from certified.certificates.statements import IDEALIZED_NOISE
+from certified.verification.objective import REGRESSIONS
 from certified.verification.report import VerificationError
 from certified.verification.verify import verify
 from tests.estimators.reference import told
@@ -54,6 +55,15 @@ GENUINE: dict[str, dict[str, Any]] = {
     "ledger with intercept": {"ledger": True, "fit_intercept": True, "weighted": True, "classes": ("a", "b", "c")},
     "ledger, squared": {"ledger": True, "loss": "squared", "targets": 2, "fit_intercept": True},
     "squared witness": {"loss": "squared", "targets": 2, "shift": 1e-5},
+    "poisson": {"loss": "poisson", "fit_intercept": True, "weighted": True},
+    "poisson witness": {"loss": "poisson", "shift": 1e-5, "fit_intercept": True},
+    "gamma": {"loss": "gamma", "l2_scaling": "per_sample", "l2_strength": 0.01},
+    "gamma, factorised with intercept": {"loss": "gamma", "sharpened": True, "fit_intercept": True, "l2_strength": 0.0},
+    "ledger, gamma": {"ledger": True, "loss": "gamma", "fit_intercept": True, "target": 0.1, "noise_std": 1.0},
+    "hinge": {"loss": "huberised_hinge/0.5", "fit_intercept": True},
+    "hinge, three classes": {"loss": f"huberised_hinge/{2.0**-10}", "classes": ("a", "b", "c"), "weighted": True},
+    "hinge, shifted": {"loss": "huberised_hinge/1.0", "shift": 1e-6, "fit_intercept": True},
+    "hinge, one class": {"loss": "huberised_hinge/0.5", "classes": (7,), "fit_intercept": True},
 }
 
 
@@ -166,6 +176,13 @@ ALTERED: dict[str, list[Change]] = {
     "removed_count": [_to(0), _to(3), _to(-1)],
     "added_count": [_to(1), _to(-1)],
     "removed_total": [_to(0), _to(1), _to(-1)],
+    "features": [_to("public"), _to("dp"), _to("given"), _to("trained_on_rows"), _to("private")],
+    "features_name": [_to("other"), _to(""), _to(" ")],
+    "features_digest": [_to("0" * 64), _to(""), _to("xyz")],
+    "features_epsilon": [_to(0.0), _to(0.25), _scaled(1.0 + 1e-15), _to(-1.0), _to(np.inf), _to(np.nan)],
+    "features_delta": [_to(0.0), _to(1e-9), _scaled(1.0 + 1e-15), _to(-1.0), _to(1.0), _to(np.nan)],
+    "full_epsilon": [_scaled(1.0 - 1e-15), _scaled(1.001), _to(0.0), _to(-1.0), _to(np.inf), _to(np.nan)],
+    "full_delta": [_scaled(1.0 - 1e-15), _scaled(1.001), _to(0.0), _to(-1.0), _to(1.0), _to(np.nan)],
     "rows_commitment": [_to("0" * 64), _to(""), _to("xyz")],
     "salt": [_to("00" * 16), _to(""), _to("xy")],
     "released_commitment": [_to("0" * 64), _to("")],
@@ -256,12 +273,12 @@ def test_an_exhausted_budget_is_not_stretched(spent: float, failures: set[str]) 
 def _distance(case: Case) -> float:
     """‖W − W*‖_F from an independent exact minimiser."""
     c = case.certificate
-    targets = case.y.reshape(len(case.y), -1) if c.loss == "squared" else np.where(case.y == 1, 1.0, -1.0)[:, None]
+    targets = case.y.reshape(len(case.y), -1) if c.loss in REGRESSIONS else np.where(case.y == 1, 1.0, -1.0)[:, None]
     problem = Problem(c.loss, case.X, targets, case.sample_weight, c.alpha, c.fit_intercept)
     return float(minimise(problem).distance(case.weights))
 
 
-@pytest.mark.parametrize("loss", ["logistic", "squared"])
+@pytest.mark.parametrize("loss", ["logistic", *REGRESSIONS])
 @pytest.mark.parametrize("fit_intercept", [False, True])
 def test_a_distance_below_the_truth_is_not_confirmed(loss: str, fit_intercept: bool) -> None:
     case = make_case(loss, fit_intercept=fit_intercept, shift=1e-5)
@@ -270,6 +287,29 @@ def test_a_distance_below_the_truth_is_not_confirmed(loss: str, fit_intercept: b
     for share in (0.9, 0.999):
         report = restated(case, distance_bound=share * truth).verify()
         assert {check.name for check in report.failures} == {"distance_bound"}
+
+
+@pytest.mark.parametrize("claim", ["T1", "T2", "T2w", "T6"])
+def test_a_hinge_is_confirmed_by_t1_alone(claim: str) -> None:
+    case = make_case(**GENUINE["hinge, shifted"])
+    assert case.certificate.distance_claim == "T1"
+    truth = _distance(case)
+    assert 0.0 < truth <= case.certificate.distance_bound
+    assert not restated(case, distance_bound=0.999 * truth).verify()
+    assert case.with_certificate(distance_claim=claim).verify().ok == (claim == "T1")
+    further = {"T1": set(), "T2": {"T2"}, "T2w": {"T2", "T2w"}, "T6": {"T2", "T6", "T6a"}}[claim]
+    claims = tuple(sorted({*case.certificate.claims, *further}))
+    report = case.with_certificate(distance_claim=claim, claims=claims).verify()
+    assert report.ok == (claim == "T1"), str(report)
+
+
+@pytest.mark.parametrize(("loss", "target"), [("poisson", -1.0), ("gamma", 0.0), ("gamma", -2.0)])
+def test_targets_that_make_the_loss_no_loss_are_refused(loss: str, target: float) -> None:
+    case = make_case(**GENUINE[loss])
+    y = case.y.copy()
+    y[np.argmax(case.sample_weight > 0.0)] = target
+    failures = case.verify(y=y).failures
+    assert any("targets for" in check.detail for check in failures)
 
 
 def test_figures_of_the_ledger_below_the_truth_are_not_confirmed() -> None:

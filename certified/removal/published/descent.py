@@ -26,7 +26,16 @@ UP = 1.0 + 64.0 * UNIT_ROUNDOFF
 
 
 def smoothness(objective: Objective) -> float:
-    """Return L = α + sup φ″·‖√C X‖₂², rounded up: ∇F is L-Lipschitz (claims T2f, T12, T7n). No intercept."""
+    """Return L = α + sup φ″·‖√C X‖₂², rounded up: ∇F is L-Lipschitz (claims T2f, T12, T7n). No intercept.
+
+    Raises:
+        ValueError: the loss has no bounded curvature.
+    """
+    if not math.isfinite(objective.loss.curvature_limit):
+        raise ValueError(
+            f"the {objective.loss.name} loss has no bounded curvature, which descent with a fixed step needs; use the "
+            "logistic loss, or certified.removal.update"
+        )
     features = np.asarray(objective.rows.features).reshape(-1, objective.rows.n_features)
     scaled = np.sqrt(np.asarray(objective.rows.weights)).reshape(-1, 1) * features
     # Rounding √c and the product moves every entry by at most 2u of itself.
@@ -41,13 +50,12 @@ def gradient_limits(loss: Loss, rows: Rows, radius: float) -> Array:
     """
     norms, weights = np.asarray(rows.norms).ravel(), np.asarray(rows.weights).ravel()
     limits = np.full(norms.shape, loss.derivative_limit * math.sqrt(rows.n_outputs))
-    if radius < math.inf:
+    if radius < math.inf and math.isfinite(loss.curvature_limit):
         limits = np.minimum(limits, _slopes_at_zero(loss, rows) * UP + loss.curvature_limit * norms * radius)
     used = (weights > 0.0) & (norms > 0.0)
     if not np.all(np.isfinite(limits[used])):
-        raise ValueError(
-            f"the {loss.name} loss has no bounded derivative on all of space; pass a finite radius to project on"
-        )
+        remedy = "pass a finite radius to project on" if math.isfinite(loss.curvature_limit) else "use another loss"
+        raise ValueError(f"the {loss.name} loss has no bounded derivative on all of space; {remedy}")
     return np.where(used, weights * norms * np.where(used, limits, 0.0), 0.0) * UP
 
 

@@ -158,8 +158,9 @@ class Jackknife:
 
 def _bounds(objective: Objective) -> dict[str, float]:
     """The constants of claim T7b; empty where its hypotheses fail: weighted rows, or an unbounded derivative."""
-    weights = np.asarray(objective.rows.weights)
-    if not (np.all((weights == 0.0) | (weights == 1.0)) and math.isfinite(objective.loss.derivative_limit)):
+    weights, loss = np.asarray(objective.rows.weights), objective.loss
+    bounded = math.isfinite(loss.derivative_limit + loss.self_concordance * loss.curvature_limit)
+    if not (bounded and np.all((weights == 0.0) | (weights == 1.0))):
         return {}
     constants, norm = mean_constants(objective), max_extended_norm(objective)
     penalty = objective.alpha / constants["n"]

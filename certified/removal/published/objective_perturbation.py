@@ -120,10 +120,11 @@ class ObjectivePerturbation:
         """Draw b and train on F + ⟨b, W⟩ to the floor of float64.
 
         Raises:
-            ValueError: no strong convexity, a linear term, or weighted rows.
+            ValueError: no strong convexity, a linear term, weighted rows, or an unbounded third derivative.
         """
         check_training(objective)
         check_unit_weights(objective.rows)
+        third_derivative(objective)
         if self.residual_bound == "theorem1":
             gradient_bound(objective)
         perturbed = replace(objective, linear=sampler(np.zeros(objective.shape), self.noise_std))

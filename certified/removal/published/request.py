@@ -92,8 +92,18 @@ def removed_gradient(before: Objective, after: Objective, removed: Rows, weights
 
 
 def third_derivative(objective: Objective) -> float:
-    """Return γ = ν·sup φ″ ≥ sup|φ‴|, rounded up: 1/4 for the logistic loss, as the publications have it."""
-    return objective.loss.self_concordance * objective.loss.curvature_limit * (1.0 + 4.0 * UNIT_ROUNDOFF)
+    """Return γ = ν·sup φ″ ≥ sup|φ‴|, rounded up: 1/4 for the logistic loss, as the publications have it.
+
+    Raises:
+        ValueError: the loss has no bounded third derivative.
+    """
+    limit = objective.loss.self_concordance * objective.loss.curvature_limit
+    if not math.isfinite(limit):
+        raise ValueError(
+            f"loss={objective.loss.name!r} has no bounded third derivative, which this bound needs; use the logistic "
+            "loss, or certified.removal.update"
+        )
+    return limit * (1.0 + 4.0 * UNIT_ROUNDOFF)
 
 
 def gradient_bound(objective: Objective) -> float:
@@ -114,7 +124,7 @@ def mean_constants(objective: Objective) -> dict[str, float]:
     """Return n, λ, L, M of the mean-scaling bounds: λ = α/n rounded down, L = 2C and M = γR³ rounded up.
 
     Raises:
-        ValueError: the loss has no bounded derivative.
+        ValueError: the loss has no bounded first or third derivative.
     """
     n = row_count(objective.rows)
     return {

@@ -8,6 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from certified.losses import GAMMA, HUBERISED_HINGE, POISSON, Loss
+from certified.removal.published import DeltaGrad, DescentToDelete, Jackknife, Langevin, ObjectivePerturbation, Sekhari
+from certified.removal.published.jackknife import _bounds
 from certified.removal.published.request import (
     check_request,
     check_unit_weights,
@@ -54,6 +57,27 @@ def test_an_unbounded_derivative_is_refused() -> None:
     for constant in (gradient_bound, mean_constants):
         with pytest.raises(ValueError, match=r"loss='squared' has no bounded derivative.*logistic"):
             constant(data(loss="squared").objective())
+
+
+@pytest.mark.parametrize("loss", [POISSON, GAMMA, HUBERISED_HINGE], ids=lambda loss: loss.name)
+def test_losses_without_the_constants_of_a_publication_are_refused(loss: Loss) -> None:
+    """No mechanism may turn an infinite constant into a finite bound, or into weights beside a claim."""
+    objective = replace(data(), Y=np.abs(data().Y)).objective()
+    objective = replace(objective, loss=loss)
+    with pytest.raises(ValueError, match=r"no bounded third derivative.*logistic"):
+        third_derivative(objective)
+    for constant in (
+        mean_constants,
+        Sekhari(0.5, 1e-6, 1).initialise,
+        ObjectivePerturbation(0.5, 1e-6, 1.0).initialise,
+    ):
+        with pytest.raises(ValueError, match=r"no bounded (third )?derivative"):
+            constant(objective)
+    assert Jackknife(0.1)._claim(_bounds(objective), 1).distance is None
+    if loss is not HUBERISED_HINGE:
+        for mechanism in (DeltaGrad(5), DescentToDelete(1.0, 1e-6, 3), Langevin(0.1, 1e-6, 3, 3, radius=2.0)):
+            with pytest.raises(ValueError, match=r"no bounded (curvature|derivative)"):
+                mechanism.initialise(objective)
 
 
 def test_rows_are_counted_by_their_weight() -> None:
