@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from certified.cli import bound, calibrate, capacity, change, demo, fit, store, verify
+from certified.cli import bound, calibrate, capacity, change, demo, fit, plan, store, verify
 from certified.version import __version__
 
 _REFUSALS = (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError)
@@ -75,5 +75,6 @@ app.command("verify")(verify.verify)
 app.add_typer(bound.app, name="bound")
 app.command("calibrate")(calibrate.calibrate)
 app.command("capacity")(capacity.capacity)
+app.command("plan")(plan.plan)
 app.add_typer(store.app, name="store")
 app.command("demo")(demo.demo)

@@ -13,7 +13,13 @@ import pytest
 from flax import nnx
 from flax.core import freeze
 
-from certified import CertifiedLogisticRegression, CertifiedRidge, UnknownIdError, verify
+from certified import (
+    CertifiedLogisticRegression,
+    CertifiedRidge,
+    CertifiedSoftmaxRegression,
+    UnknownIdError,
+    verify,
+)
 from certified.features import DenseHead, LinearHead, Provenance
 from certified.features.head import ABSENT, columns
 
@@ -85,18 +91,21 @@ def test_one_output_of_one_class_is_certain(label: int, sign: float) -> None:
     assert np.array_equal(logits(head), np.full((60, 1), sign * -ABSENT))
 
 
-class Softmax(CertifiedLogisticRegression):
-    """Stands for an estimator that has a weight vector for each class, two included."""
-
-
-def test_a_weight_vector_per_class_is_a_column_per_class() -> None:
-    model = Softmax().fit(X, LABELS == "ant")
-    model.coef_, model.intercept_ = rng.normal(size=(2, 5)), rng.normal(size=2)
-    kernel, bias = columns(model, (True, False), 2)
-    assert np.array_equal(kernel, model.coef_[::-1].T) and np.array_equal(bias, model.intercept_[::-1])
-    kernel, bias = columns(model, (False, True), 1)
-    assert np.array_equal(kernel[:, 0], model.coef_[1] - model.coef_[0])
-    assert bias[0] == model.intercept_[1] - model.intercept_[0]
+@pytest.mark.parametrize("labels", [LABELS, np.where(LABELS < "c", "ant", "dog")])
+def test_a_softmax_head_has_the_estimators_probabilities(labels: Array) -> None:
+    classes = np.unique(labels).tolist()[::-1]
+    head = DenseHead.fit(dense(len(classes)), X, labels, estimator=CertifiedSoftmaxRegression(C=10.0), classes=classes)
+    head.remove([3, 4])
+    assert head.estimator.coef_.shape == (len(classes), 5)
+    assert np.array_equal(head.params["kernel"], head.estimator.coef_[::-1].T.astype(np.float32))
+    assert np.allclose(jax.nn.softmax(logits(head)), head.estimator.predict_proba(X)[:, ::-1], atol=1e-5)
+    if len(classes) == 2:
+        kernel, bias = columns(head.estimator, tuple(classes), 1)
+        assert np.array_equal(kernel[:, 0], head.estimator.coef_[0] - head.estimator.coef_[1])
+        assert bias[0] == head.estimator.intercept_[0] - head.estimator.intercept_[1]
+    head.remove(labels="dog")
+    winners = np.array(classes)[logits(head).argmax(axis=1)]
+    assert np.array_equal(winners, head.estimator.predict(X))
 
 
 @pytest.mark.parametrize("targets", [1, 3])
@@ -105,7 +114,7 @@ def test_regression(targets: int) -> None:
     head = DenseHead.fit(dense(targets), X, y[:, 0] if targets == 1 else y, estimator=CertifiedRidge(C=100.0))
     head.remove([3])
     assert np.allclose(logits(head).squeeze(), head.estimator.predict(X), atol=1e-4)
-    with pytest.raises(ValueError, match="2 output.s. for"):
+    with pytest.raises(ValueError, match=r"2 output\(s\) for"):
         DenseHead.fit(dense(2), X, y[:, 0] if targets == 1 else y, estimator=CertifiedRidge())
 
 

@@ -489,7 +489,7 @@ def test_the_report_names_what_failed() -> None:
         report.raise_if_failed()
     case.verify().raise_if_failed()
     text = str(report)
-    assert "NOT confirmed: 20 checks passed, 1 failed, 2 not examined" in text
+    assert "NOT confirmed: 21 checks passed, 1 failed, 2 not examined" in text
     assert "FAIL  composition" in text and "skip  weights_commitment" in text and "pass  record" in text
     values = json.loads(json.dumps(report.to_dict()))
     assert values["ok"] is False
