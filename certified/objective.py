@@ -1,7 +1,8 @@
 """The training objective F(W) = Σ c_i ℓ(x̃_i·W; t_i) + (α/2)‖W_penalised‖² + ⟨B, W⟩ as sums over rows.
 
 ``W`` is (p, K): one column per output, p = d, plus a last row for the intercept when there is one. The intercept is
-penalised only where the loss demands it. Every quantity is a sum over rows, so one code path serves any placement of the rows.
+penalised only where the loss demands it. Every quantity is a sum over rows, so one code path serves any placement of
+the rows.
 """
 
 from __future__ import annotations

@@ -13,8 +13,13 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from certified.data import available
+
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
-PUBLIC_MODULES = {"certified", "certified.audit", "certified.data", "certified.plots", "certified.privacy"}
+PUBLIC_MODULES = {
+    *("certified", "certified.audit", "certified.data", "certified.features"),
+    *("certified.plots", "certified.privacy"),
+}
 
 
 def read(path: Path) -> NotebookNode:
@@ -105,6 +110,33 @@ def test_bounds_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for newton, residual, distance, target in (map(float, figures) for figures in polished):
         assert residual < 1e-3 * newton
         assert distance <= target
+
+
+@pytest.mark.skipif(not available("sst2"), reason="the features of SST-2 are not there: see the README")
+def test_frozen_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, pictures = executed("04_frozen_features", tmp_path, monkeypatch)
+    assert pictures == 3
+
+    # Text: accurate, verified, as near to retraining as certified, and its origin is said.
+    assert "the public extractor 'all-MiniLM-L6-v2, mean-pooled'" in text
+    scores = [float(score) for score in re.findall(r"^held-out accuracy (\S+)%$", text, re.MULTILINE)]
+    assert len(scores) == 2 and min(scores) > 75.0
+    assert "verified: True | features: public | rows left: 2399" in text
+    assert "within the bound: True" in text
+
+    # Images: order does not matter, deleted rows leave the cache, and a class that is gone leaves constants.
+    assert "the same bits in another order: True" in text
+    assert "features forgotten: 50" in text
+    assert "column of the class that is gone: False -10000.0" in text
+    before, after, without = map(float, re.search(r"accuracy: (\S+)%, (\S+)%, without nines (\S+)%", text).groups())  # type: ignore[union-attr]
+    assert before > 90.0 and after > 90.0 and 60.0 < without < after
+
+    # The three meanings of a certificate.
+    assert "HEAD ONLY" in text
+    assert "network and head together: (inf, 1.0)" in text
+    epsilon, delta = map(float, re.search(r"network and head: \((\S+), (\S+)\)", text).groups())  # type: ignore[union-attr]
+    assert epsilon == 2.0 and 1e-6 < delta < 1.1e-6
+    assert "the exact curve is never above: True" in text
 
 
 def test_the_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

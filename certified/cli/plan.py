@@ -33,7 +33,7 @@ def plan(
 
     A deletion first takes a ledger step, which reads no remaining row; where its bound exceeds the distance that
     (ε, δ) and the noise permit, a pass follows; where passes wear out, the Hessian is formed anew; the last resort is
-    to train again. What really happened is in update_info_ of the estimator. Estimates, no bounds: certificates measure.
+    to train again. Estimates, no bounds: certificates measure, and update_info_ of the estimator says what happened.
 
     JSON: {"command", "distance_target", "speeds": {"bandwidth", "flops"}, "costs": {"step", "row", "gradient_pass",
     "linearise", "solve"} in seconds, "forecast": {"rows_per_pass", "rows_per_linearisation", "seconds_per_row"},

@@ -19,7 +19,7 @@ WORTHWHILE = 1.5
 
 
 def opened(state: RemovalState, info: UpdateInfo, spent: Spent) -> tuple[LedgerState, UpdateInfo]:
-    """Anchor a ledger at a removal state, by one pass; a constant model (T0) has none, nor has a loss that T6 does not cover."""
+    """Anchor a ledger at a removal state, by one pass; a constant model (T0) and losses beyond T6 have none."""
     objective, linearisation = state.objective, state.linearisation
     without = objective.loss.couples_outputs or not math.isfinite(objective.loss.self_concordance)
     if objective.is_degenerate or without:

@@ -145,6 +145,7 @@ LOGISTIC: dict[str, Case] = {
     "assumptions='one text'": Case(
         _refit(assumptions="scaled"), TypeError, "assumptions must be a sequence of strings"
     ),
+    "features='public'": Case(_refit(features="public"), TypeError, "features must be None or a Provenance"),
     # Features
     "fit: X holds NaN": Case(_fit(X=_with(X, np.nan)), ValueError, "Input X contains NaN"),
     "fit: X holds infinity": Case(_fit(X=_with(X, np.inf)), ValueError, "Input X contains infinity"),

@@ -220,7 +220,7 @@ def table(
 
 
 def commitment(nonce: bytes, salt: bytes, rows: Iterable[Row]) -> str:
-    """SHA-256 of nonce ‖ sorted SHA-256(salt ‖ x ‖ c ‖ JSON(label)), written down from the certificate's description."""
+    """SHA-256 of nonce ‖ sorted SHA-256(salt ‖ x ‖ c ‖ JSON(label)), as the certificate describes it."""
     digests = sorted(
         hashlib.sha256(
             salt + np.array([*row.features, row.weight], dtype="<f8").tobytes() + json.dumps(row.label).encode()

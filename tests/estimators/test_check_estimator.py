@@ -49,7 +49,8 @@ KINDS = (
 
 
 def both() -> list[tuple[Model, npt.NDArray[Any]]]:
-    return [(kind(), y) for kind, y in zip(KINDS, (CLASSES, TARGETS, CLASSES, POSITIVE, POSITIVE, CLASSES), strict=True)]
+    targets = (CLASSES, TARGETS, CLASSES, POSITIVE, POSITIVE, CLASSES)
+    return [(kind(), y) for kind, y in zip(KINDS, targets, strict=True)]
 
 
 @parametrize_with_checks([kind() for kind in KINDS])

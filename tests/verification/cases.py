@@ -76,7 +76,8 @@ def make_case(
 ) -> Case:
     """Train, release, remove `REMOVED` rows and release again; the case is that of the last release.
 
-    ``ledger`` deletes by the ledger step, certified by T6. ``sharpened`` certifies by every claim that applies; ``shift`` moves the weights away from the minimiser first.
+    ``ledger`` deletes by the ledger step, certified by T6. ``sharpened`` certifies by every claim that
+    applies; ``shift`` moves the weights away from the minimiser first.
     """
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 3))

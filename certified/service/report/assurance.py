@@ -66,6 +66,10 @@ def guarantee(facts: Facts) -> Markup:
         ("ε, δ", f"{exactly(said['epsilon'])}, {exactly(said['delta'])}"),
         ("noise", f"{said['noise']}, σ = {exactly(said['noise_std'])}"),
         ("L2 strength", f"{exactly(said['l2_strength'])} ({said['l2_scaling']})"),
+        (
+            "where the features come from",
+            said["features"] + (f": {said['features_name']}" * bool(said["features_name"])),
+        ),
         ("features, outputs", f"{said['n_features']:,}, {said['n_outputs']:,}"),
         ("releases so far", f"{said['releases']:,}"),
         ("rows taken out since training", f"{said['removed_total']:,}"),
