@@ -60,7 +60,7 @@ class Certificate:
         removed_count, added_count: rows this request took out and put in.
         removed_total: rows taken out since training.
         features: where the features come from: "given", "public", "dp" or "trained_on_rows" (`Provenance`).
-        features_name, features_digest: the extractor's name and the SHA-256 of its parameters; may be empty.
+        features_name, features_digest: the extractor's name and the SHA-256 that identifies it; may be empty.
         features_epsilon, features_delta: (ε₁, δ₁) of the extractor for adding or removing one row; 0, 0 where it never
             saw a deleted row, ``inf``, 1 where nothing protects it.
         full_epsilon, full_delta: the guarantee against retraining extractor and head without the removed rows, at

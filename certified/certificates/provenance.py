@@ -27,8 +27,9 @@ class Provenance:
     Attributes:
         kind: "given", "public", "dp" or "trained_on_rows".
         name: what the extractor is called; empty for "given".
-        digest: SHA-256 of its parameters, 64 hexadecimal digits (`certified.features.parameter_digest`); may be empty
-            where none is asked for.
+        digest: SHA-256 that says which extractor it is, 64 hexadecimal digits: of its parameters
+            (`certified.features.parameter_digest`), or of its published file where these are not at hand; empty for
+            "given", and as you like for "trained_on_rows".
         epsilon, delta: (ε₁, δ₁) for adding or removing one row, each row being in the training set at most once; 0, 0
             where the extractor never saw a deleted row, ∞, 1 where nothing protects it.
 

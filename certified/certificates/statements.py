@@ -49,7 +49,7 @@ def assumptions(features: Provenance, noise: str) -> tuple[str, ...]:
 
 def features_statement(features: Provenance) -> str:
     """Return what the certificate says about where its features come from (claim T11)."""
-    named = f"{features.name!r}" + (f" (parameters {features.digest})" if features.digest else "")
+    named = f"{features.name!r}" + (f" (SHA-256 {features.digest})" if features.digest else "")
     return {
         "given": "features are the rows themselves or come from preprocessing that never saw the deleted rows",
         "public": f"features come from the public extractor {named}, trained without the deleted rows",

@@ -74,8 +74,10 @@ class OneHot:
         return list(range(len(before))) if before == after else None
 
     def start(self, weights: Array, before: tuple[Label, ...], after: tuple[Label, ...]) -> Array | None:
+        if not (weights.shape[1] == len(before) > 1 and len(after) > 1):
+            return None
         columns = [weights[:, before.index(label)] if label in before else np.zeros(len(weights)) for label in after]
-        return np.stack(columns, axis=1) if weights.shape[1] == len(before) > 1 and len(after) > 1 else None
+        return np.stack(columns, axis=1)
 
 
 class RealTargets:

@@ -165,19 +165,16 @@ class Session:
             new = replace(new, labels=[known.get(label, label) for label in new.labels])
         register = self._enter(new, out, into)
         state, info = self._move(out, new, into, register)
+        state = settled(state)
         added = 0 if new is None else len(new)
         certificate = self._release(kind, state, info, register, removed=len(out), added=added)
         self.index.drop(forgotten)
         self.index.put(ids, into[: len(ids)], subjects)
-        self._forget(np.setdiff1d(out, into))
-        return certificate
-
-    def _forget(self, gone: Slots) -> None:
-        """Overwrite the rows that left, and let the ledger hold none of those that changed."""
-        self.state = settled(self.state)
+        gone = np.setdiff1d(out, into)
         if len(gone):
             objective = replace(self.state.objective, rows=self.state.objective.rows.erase(gone))
             self.state = replace(self.state, objective=objective)
+        return certificate
 
     def _enter(self, new: NewRows | None, out: Slots, into: Slots) -> Register:
         """The register after the change; ``self`` is only read."""

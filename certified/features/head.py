@@ -111,7 +111,9 @@ class DenseHead:
         """Delete rows as the estimator's ``remove`` does; on any error nothing has changed."""
         return self._published(self.estimator.remove(ids, subjects=subjects, labels=labels))
 
-    def add(self, features: Any, labels: Any, sample_weight: Any = None, ids: Any = None, subjects: Any = None) -> Any:
+    def add(
+        self, features: Any, labels: Any, sample_weight: Any = None, ids: Any = None, subjects: Any = None
+    ) -> Certificate:
         """Add rows as the estimator's ``add`` does; their labels must be among ``classes``."""
         self._check_labels(labels)
         return self._published(self.estimator.add(features, labels, sample_weight, ids, subjects))

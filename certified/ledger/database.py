@@ -105,8 +105,8 @@ class Database:
             except FileExistsError:
                 raise FileExistsError(f"{path.name} exists already: name a new file") from None
         finally:
-            for leftover in path.parent.glob(f"{prepared.name}*"):
-                leftover.unlink()
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                prepared.with_name(prepared.name + suffix).unlink(missing_ok=True)
         _sync_folder(path.parent)
         return cls(path)
 

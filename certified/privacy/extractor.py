@@ -38,7 +38,8 @@ def feature_guarantee(
     >>> feature_guarantee(0.5, 0.0, head_epsilon=1.0, head_delta=1e-6, size=3)
     (2.5, 1e-06)
     """
-    return compose_basic([group_guarantee(extractor_epsilon, extractor_delta, size), (head_epsilon, head_delta)])
+    head = nonnegative("head_epsilon", head_epsilon), probability("head_delta", head_delta)
+    return compose_basic([_of_group(extractor_epsilon, extractor_delta, size), head])
 
 
 def feature_hockey_stick(epsilon: Scalar, mu: Scalar, extractor_epsilon: Scalar, extractor_delta: Scalar) -> Scalar:
@@ -61,7 +62,7 @@ def feature_delta(epsilon: float, mu: float, extractor_epsilon: float, extractor
     """Return a float64 not below the δ of extractor and head together at ``epsilon`` (claim T11).
 
     The formula of ``feature_hockey_stick`` at (ε₁′, δ₁′), rounded up. It is the least δ that (ε₁′, δ₁′) and μ prove, so
-    it is below that of ``feature_guarantee`` at the same ε.
+    it is at most that of ``feature_guarantee`` at the same ε, but for rounding.
 
     Args:
         epsilon: ε of both together.
@@ -77,7 +78,7 @@ def feature_delta(epsilon: float, mu: float, extractor_epsilon: float, extractor
     """
     epsilon = nonnegative("epsilon", epsilon)
     mu = nonnegative("mu", mu)
-    first, failure = group_guarantee(extractor_epsilon, probability("extractor_delta", extractor_delta), size)
+    first, failure = _of_group(extractor_epsilon, extractor_delta, size)
     if failure == 1.0 or math.inf in (first, mu):
         return failure if epsilon == math.inf > mu else 1.0
     if epsilon == math.inf:
@@ -108,3 +109,8 @@ def feature_epsilon(delta: float, mu: float, extractor_epsilon: float, extractor
     """
     delta = probability("delta", delta)
     return smallest_float(lambda epsilon: feature_delta(epsilon, mu, extractor_epsilon, extractor_delta, size) <= delta)
+
+
+def _of_group(epsilon: float, delta: float, size: int) -> tuple[float, float]:
+    epsilon, delta = nonnegative("extractor_epsilon", epsilon), probability("extractor_delta", delta)
+    return group_guarantee(epsilon, delta, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,10 @@ from scipy.linalg import lapack
 from scipy.linalg.blas import dsymv
 
 from certified.bounds.anchor import Anchor
-from certified.bounds.curvature import Linearisation
+from certified.bounds.curvature import Linearisation, linearise
+from certified.bounds.distance import DistanceBound
 from certified.numerics.threads import blas_threads_for
+from certified.objective import Objective
 from certified.removal.planner import Spent
 from certified.removal.state import RemovalState
 
@@ -25,7 +28,8 @@ class LedgerState(RemovalState):
     """A removal state that can change without a data pass (claim T6). A secret.
 
     Terms of the last few changed rows wait in the linearisation until they are added up many at a time, so it holds
-    those rows: `settled` adds them up at once, and so does pickling.
+    those rows: `settled` adds them up at once. The anchor still depends on rows that left since it was taken: with the
+    rows in force, ∇F(W₁) tells what left. So nothing of the ledger is pickled; a copy is anchored anew where it is.
 
     Attributes:
         anchor: gradient at W₁ and Hessian at W₀ of the rows in force; ``None`` where the model is a constant (T0).
@@ -38,6 +42,18 @@ class LedgerState(RemovalState):
     inverses: tuple[Array, ...]
     spent: Spent
     stride: float = 1.0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (self.objective, self.weights, self.gradient, self.bound)
+
+
+def _reopened(objective: Objective, weights: Array, gradient: Array, bound: DistanceBound) -> LedgerState:
+    """The state at these weights with a Hessian and an anchor of the rows in force alone."""
+    from certified.removal.ledger_step import open_at
+
+    bare = Linearisation(weights, (), objective.penalty)
+    linearisation = bare if objective.is_degenerate else linearise(objective, weights)
+    return open_at(RemovalState(objective, weights, gradient, linearisation, bound))
 
 
 def settled(state: LedgerState) -> LedgerState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import pickle
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -163,3 +164,18 @@ def test_what_an_update_reports_is_no_array() -> None:
     info = model.update_info_
     assert all(isinstance(value, bool | int | str) for value in dataclasses.astuple(info))
     assert not told(str(info), secrets_of(model))
+
+
+@pytest.mark.parametrize("kind", ["logistic", "ridge"])
+def test_a_pickled_model_does_not_determine_what_left(kind: str) -> None:
+    """What the ledger keeps of the time before a deletion gives the row away, so none of it is pickled."""
+    model = fitted(kind, noise_std=100.0)
+    assert model.update_info_.route == "step"
+    state, copy = model._session.state, pickle.loads(pickle.dumps(model))._session.state
+    for one, told_apart in ((state, True), (copy, False)):
+        assert one.anchor is not None
+        hessian = one.linearisation.data_hessians[0].value + np.diagflat(one.linearisation.penalty)
+        gap = np.linalg.norm(np.linalg.inv(one.inverses[0]) - hessian) / np.linalg.norm(hessian)
+        assert (gap > 1e-6) == told_apart
+        assert np.array_equal(one.anchor.point, one.weights) == (not told_apart)
+    assert np.array_equal(copy.linearisation.weights, copy.weights)

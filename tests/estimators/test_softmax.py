@@ -58,9 +58,7 @@ def check(model: CertifiedSoftmaxRegression, kept: Array, y: npt.NDArray[Any], c
     certificate, bundle = model.certificate_, model.audit_bundle()
     exact, error = retrained(kept, y, c, certificate.alpha, certificate.fit_intercept)
     assert np.linalg.norm(bundle.weights - exact) <= certificate.distance_bound + error
-    report = verify(
-        certificate, kept, y, bundle.weights, sample_weight=c, released=bundle.released, nonce=bundle.nonce
-    )
+    report = verify(certificate, kept, y, bundle.weights, sample_weight=c, released=bundle.released, nonce=bundle.nonce)
     assert report.ok and not report.skipped, str(report)
 
 
@@ -115,6 +113,19 @@ def test_classes_leave_and_come() -> None:
     assert np.all(model.predict_proba(X) == 1.0) and model.certificate_.distance_claim == "T0"
     model.remove(labels=["cedar"])
     assert model.certificate_.remaining_count == 0
+
+
+@pytest.mark.parametrize("by", ["add", "correct"])
+def test_a_single_class_gains_a_second(by: str) -> None:
+    model = CertifiedSoftmaxRegression(noise_std=1.0, delta=1e-3).fit(X[:6], np.zeros(6, dtype=int))
+    if by == "add":
+        model.add(X[6:12], np.ones(6, dtype=int))
+        kept, y = X[:12], np.repeat([0, 1], 6)
+    else:
+        model.correct([0], X[:1], [1])
+        kept, y = X[:6], np.array([1, 0, 0, 0, 0, 0])
+    assert model.classes_.tolist() == [0, 1] and model.coef_.shape == (2, 3)
+    check(model, kept, y)
 
 
 def test_weights_count() -> None:

@@ -22,7 +22,7 @@ def model(params: Any, x: Any) -> Any:
 
 
 class Counter:
-    """A model that tells how many rows it was given, by the batches of one row."""
+    """Extracts through a cache, compares with an extraction without, and tells how many entries came."""
 
     def __init__(self, cache: FeatureCache) -> None:
         self.cache = cache
@@ -76,6 +76,18 @@ def test_a_cached_answer_is_read_not_computed(cache: FeatureCache) -> None:
     (name,) = [path.stem for path in cache.folder.iterdir()]
     cache.write(name, {key: np.full(2, 7.0) for key in cache.read(name)})
     assert np.array_equal(extract_features(model, WEIGHTS, X, cache=cache), np.full((11, 2), 7.0))
+
+
+def test_progress_counts_what_was_there_as_done(cache: FeatureCache) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def extract(data: Any) -> None:
+        extract_features(model, WEIGHTS, data, batch_size=4, cache=cache, progress=lambda *told: seen.append(told))
+
+    extract(X[:5])
+    extract(X)
+    extract(X)
+    assert seen == [(4, 5), (5, 5), (9, 11), (11, 11), (11, 11)]
 
 
 def test_files_are_their_owners_alone(cache: FeatureCache) -> None:

@@ -23,6 +23,7 @@ VALID: dict[str, Any] = {
     "alpha": 4.0, "delta": 1e-5, "divergence": 0.5, "epsilon": 0.5, "mu": 0.5, "noise_std": 10.0, "rho": 0.1,
     "scale": 2.0, "sensitivity": 1.0, "slack": 1e-6, "spent_mu": 0.5, "total_delta": 1e-5, "total_epsilon": 1.0,
     "total_mu": 1.0, "type_one": 0.1, "size": 2, "releases": 3, "curve": {4.0: 0.5}, "guarantees": [(0.5, 1e-6)],
+    "extractor_epsilon": 0.5, "extractor_delta": 1e-7, "head_epsilon": 1.0, "head_delta": 1e-6,
     "points": [(0.1, 0.5)], "profile": [(0.5, 1e-6)],
 }  # fmt: skip
 SCALARS = {name for name, value in VALID.items() if isinstance(value, float)}
@@ -93,5 +94,5 @@ def test_delta_above_one_is_refused(function: Callable[..., object]) -> None:
 
 @pytest.mark.parametrize("function", list(EXPORTS.values()), ids=list(EXPORTS))
 def test_docstrings_name_their_claim_or_disclaim_it(function: Callable[..., object]) -> None:
-    assert re.search(r"\bT(3|13|17[a-h])\b", function.__doc__ or "")
+    assert re.search(r"\bT(3|11|13|17[a-h])\b", function.__doc__ or "")
     assert ">>>" in (function.__doc__ or "")

@@ -320,3 +320,11 @@ def test_a_classifier_loses_a_class(tmp_path: Path) -> None:
         outcome = store.process()
         assert outcome is not None and outcome.certificate.classes == ("a", "b")
         assert store.verify().ok
+
+
+@pytest.mark.parametrize("name", ["clinic[1].store", "*.store"])
+def test_any_file_name_leaves_only_the_store(tmp_path: Path, trained: bytes, name: str) -> None:
+    other = tmp_path / ".other.store.init"
+    other.write_bytes(b"of another process")
+    DeletionStore.init(tmp_path / name, restored(loads(trained))).close()
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([name, other.name])
