@@ -64,7 +64,7 @@ def test_options_reach_the_estimator(frame: pd.DataFrame, tmp_path: Path) -> Non
     assert model.get_params() == {
         "C": 2.5, "epsilon": 0.5, "delta": 1e-7, "noise_std": 0.01, "fit_intercept": False,
         "l2_scaling": "per_sample", "max_releases": 7, "norm_bound": 50.0, "random_state": None,
-        "assumptions": ("rows are public",),
+        "assumptions": ("rows are public",), "features": None,
     }  # fmt: skip
     certificate = Certificate.load(tmp_path / "mine.json")
     assert "rows are public" in certificate.assumptions
@@ -83,7 +83,8 @@ def test_defaults_are_those_of_the_estimators(estimator: type) -> None:
         "fit_intercept": not defaults["no_intercept"],
         "random_state": None,
         "assumptions": (),
-    } == {name: expected.pop(name) for name in ("C", "fit_intercept", "random_state", "assumptions")}
+        "features": None,
+    } == {name: expected.pop(name) for name in ("C", "fit_intercept", "random_state", "assumptions", "features")}
     assert {name: defaults[name] for name in expected} == expected
 
 

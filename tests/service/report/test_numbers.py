@@ -15,8 +15,10 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 def read(shown: str) -> Decimal:
     """The number that a reader sees."""
     mantissa, _, power = shown.replace("−", "-").replace(",", "").rpartition(" × ")
-    if power.startswith("10") and any(sign in "⁰¹²³⁴⁵⁶⁷⁸⁹⁻" for sign in power):
-        return Decimal(mantissa or "1").scaleb(int(power[2:].translate(_SUPERSCRIPTS)))
+    size = power.removeprefix("-")
+    if size.startswith("10") and any(sign in "⁰¹²³⁴⁵⁶⁷⁸⁹⁻" for sign in size):
+        number = Decimal(mantissa or "1").scaleb(int(size[2:].translate(_SUPERSCRIPTS)))
+        return number if size == power else -number
     return Decimal(power)
 
 
