@@ -192,7 +192,7 @@ class DeletionStore(StoreReader):
                 digest = content_digest(database.read_state())
         if not ready:
             if compaction_due and compact:
-                self._try_to_compact()
+                self._clean_up(rewrite=True)
             return None
         self._fault("process: lease taken")
         try:
@@ -206,8 +206,7 @@ class DeletionStore(StoreReader):
             raise
         self._held = held
         self._fault("process: after commit")
-        done = self._try_to_compact() if compact else database.checkpoint() and False
-        return Outcome(requests, held.model.certificate_, done)
+        return Outcome(requests, held.model.certificate_, self._clean_up(rewrite=compact))
 
     def compact(self) -> bool:
         """Rewrite the file so that nothing that was deleted is left in it or beside it.
@@ -282,12 +281,18 @@ class DeletionStore(StoreReader):
             self._fault("process: before commit")
         return tuple(done)
 
-    def _try_to_compact(self) -> bool:
-        """Compact after a release, which counts whether or not this succeeds: the status says what is left to do."""
+    def _clean_up(self, *, rewrite: bool) -> bool:
+        """Compact after a release, or only empty the write-ahead log; return whether no trace is left.
+
+        The release counts whether or not this succeeds: the status says what is left to do.
+        """
         try:
-            return self.compact()
+            if rewrite:
+                return self.compact()
+            self._database.checkpoint()
         except StoreError:
             return False
+        return False
 
     def _give_up(self, token: str, error: BaseException) -> None:
         """Give the lease back; note a refusal of the model, by its kind only."""

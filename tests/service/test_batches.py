@@ -10,7 +10,7 @@ import pytest
 from sklearn.exceptions import UndefinedMetricWarning
 
 from certified.estimators.persistence import loads, restored
-from certified.ledger.database import DAY
+from certified.ledger.database import DAY, Database, StoreError
 from certified.service import DeletionStore
 from tests.service.conftest import COUNT, IDS, Clock, X, Y
 
@@ -104,6 +104,21 @@ def test_a_quick_release_leaves_the_rewriting_for_later(store: DeletionStore, pa
     assert X[2].tobytes() not in b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert store.process() is None and not store.status().compaction_due
     assert store.verify().ok
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_a_release_counts_even_if_nothing_can_be_cleaned_up(
+    store: DeletionStore, compact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Database) -> bool:
+        raise StoreError("the disk is full")
+
+    store.request_removal([IDS[2]])
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "checkpoint", full)
+        outcome = store.process(compact=compact)
+    assert outcome is not None and outcome.requests == (1,) and not outcome.compacted
+    assert store.certificate().releases == 2 and store.verify().ok
 
 
 def test_a_published_model_holds_no_secret(store: DeletionStore) -> None:
