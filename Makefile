@@ -87,6 +87,6 @@ lock: ## resolve the dependencies anew (needs uv)
 	$(LOCK) --constraint requirements/dev.lock --output-file requirements/core.lock
 
 clean: ## remove environments, builds and caches
-	rm -rf $(VENV) $(SMOKE) build dist certified-demo .coverage .coverage.* htmlcov .hypothesis .import_linter_cache \
+	rm -rf $(VENV) $(SMOKE) build dist certified-demo .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .jax_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
