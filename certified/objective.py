@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 
@@ -77,11 +77,11 @@ class Objective:
         curvatures: list[jax.Array] = []
 
         def terms(chunk: Rows) -> tuple[jax.Array, jax.Array]:
-            value, gradient, curvature = _value_gradient_curvature(self.loss, self.fit_intercept, chunk, point)
+            value, gradient, curvature = chunk.total(_value_gradient_curvature, statics, point, kept=1)
             curvatures.append(curvature)
             return value, gradient
 
-        point = jnp.asarray(weights)
+        point, statics = jnp.asarray(weights), (self.loss, self.fit_intercept)
         value, gradient = add_up(map(terms, self.rows.chunks()))
         total = float(value) + 0.5 * float(np.sum(self.penalty * weights**2))
         gradient = gradient + self.penalty * weights
@@ -93,16 +93,16 @@ class Objective:
     @in_float64
     def hvp(self, curvature: jax.Array, direction: Array) -> Array:
         """Return the Hessian-vector product ∇²F·V (p, K) for the given row curvatures."""
-        vectors = jnp.asarray(direction)
+        vectors, statics = jnp.asarray(direction), (self.loss, self.fit_intercept)
         parts = self._with_chunks(curvature)
-        (product,) = add_up((_hvp(self.loss, self.fit_intercept, chunk, part, vectors),) for chunk, part in parts)
+        (product,) = add_up(chunk.total(_hvp, statics, vectors, along=(part,)) for chunk, part in parts)
         return np.asarray(product + self.penalty * direction)
 
     @in_float64
     def curvature(self, weights: Array) -> jax.Array:
         """Return the row curvatures c_i φ''(z_i) (blocks, size, K) at W."""
-        point = jnp.asarray(weights)
-        return _joined([_curvature(self.loss, self.fit_intercept, chunk, point) for chunk in self.rows.chunks()])
+        point, statics = jnp.asarray(weights), (self.loss, self.fit_intercept)
+        return _joined([chunk.total(_curvature, statics, point, kept=1)[0] for chunk in self.rows.chunks()])
 
     @in_float64
     def data_hessian(self, curvature: jax.Array) -> Array:
@@ -114,9 +114,16 @@ class Objective:
         hessians = np.empty((min(outputs, 1) if self.loss.constant_curvature else outputs, p, p))
         for number, (chunk, part) in enumerate(self._with_chunks(curvature)):
             for k, total in enumerate(hessians):
-                hessian = _hessian(self.fit_intercept, chunk.features, part[..., k])
+                (hessian,) = chunk.total(_hessian, (self.fit_intercept,), along=(part[..., k],))
                 total[:] = hessian if number == 0 else total + hessian
         return hessians
+
+    @in_float64
+    def sampled(self, blocks: npt.NDArray[np.int64], curvature: jax.Array) -> tuple[Objective, jax.Array, Array]:
+        """The objective on the named blocks of rows, their curvatures, and (K,) how much more all rows have of it."""
+        sample, part = replace(self, rows=self.rows.blocks(blocks)), self.rows.along_blocks(curvature, blocks)
+        (whole,) = add_up(chunk.total(_sum_along, (), along=(piece,)) for chunk, piece in self._with_chunks(curvature))
+        return sample, part, whole / np.maximum(np.asarray(part.sum((0, 1))), 1e-300)
 
     def _with_chunks(self, curvature: jax.Array) -> Iterator[tuple[Rows, jax.Array]]:
         """Each chunk of the rows with its own row curvatures."""
@@ -170,24 +177,34 @@ def _value_gradient_curvature(
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _hvp(loss: Loss, fit_intercept: bool, rows: Rows, curvature: jax.Array, direction: jax.Array) -> jax.Array:
+def _hvp(
+    loss: Loss, fit_intercept: bool, rows: Rows, curvature: jax.Array, direction: jax.Array
+) -> tuple[jax.Array, ...]:
     slope = _predict(rows, fit_intercept, direction)
     bent = loss.curvature_product(curvature, slope) if couples(loss) else curvature * slope
-    return row_sum(rows.features, bent, fit_intercept)
+    # One long sum, which is faster than sums of blocks: products steer, and no bound is claimed for their rounding.
+    bent = bent.reshape(-1, bent.shape[-1])
+    product = (bent.T @ rows.features.reshape(-1, rows.n_features)).T
+    return (jnp.concatenate([product, bent.sum(axis=0)[None]]) if fit_intercept else product,)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _curvature(loss: Loss, fit_intercept: bool, rows: Rows, weights: jax.Array) -> jax.Array:
-    return rows.weights[..., None] * loss.curvature(_predict(rows, fit_intercept, weights), rows.targets)
+def _curvature(loss: Loss, fit_intercept: bool, rows: Rows, weights: jax.Array) -> tuple[jax.Array, ...]:
+    return (rows.weights[..., None] * loss.curvature(_predict(rows, fit_intercept, weights), rows.targets),)
+
+
+@jax.jit
+def _sum_along(rows: Rows, values: jax.Array) -> tuple[jax.Array, ...]:
+    return (values.sum((0, 1)),)
 
 
 @partial(jax.jit, static_argnums=0)
-def _hessian(fit_intercept: bool, features: jax.Array, curvature: jax.Array) -> jax.Array:
-    p = features.shape[2] + fit_intercept
+def _hessian(fit_intercept: bool, rows: Rows, curvature: jax.Array) -> tuple[jax.Array, ...]:
+    p = rows.features.shape[2] + fit_intercept
     # The tiles on and above the diagonal suffice; small matrices are one tile.
     edges = np.linspace(0, p, TILES + 1 if p >= TILED_FROM else 2).astype(int).tolist()
     spans = [slice(*edge) for edge in pairwise(edges)]
-    tiles = [(rows, columns) for i, rows in enumerate(spans) for columns in spans[i:]]
+    tiles = [(down, across) for i, down in enumerate(spans) for across in spans[i:]]
 
     def add_block(
         total: tuple[jax.Array, ...], block: tuple[jax.Array, jax.Array]
@@ -197,12 +214,12 @@ def _hessian(fit_intercept: bool, features: jax.Array, curvature: jax.Array) -> 
             x = jnp.concatenate([x, jnp.ones((x.shape[0], 1))], axis=1)
         scaled = x.T * a
         sums = zip(total, tiles, strict=True)
-        return tuple(tile + scaled[rows] @ x[:, columns] for tile, (rows, columns) in sums), None
+        return tuple(tile + scaled[down] @ x[:, across] for tile, (down, across) in sums), None
 
-    zeros = tuple(jnp.zeros((rows.stop - rows.start, columns.stop - columns.start)) for rows, columns in tiles)
-    total, _ = jax.lax.scan(add_block, zeros, (features, curvature))
+    zeros = tuple(jnp.zeros((down.stop - down.start, across.stop - across.start)) for down, across in tiles)
+    total, _ = jax.lax.scan(add_block, zeros, (rows.features, curvature))
     upper = jnp.zeros((p, p))
-    for tile, (rows, columns) in zip(total, tiles, strict=True):
-        upper = upper.at[rows, columns].set(tile)
+    for tile, (down, across) in zip(total, tiles, strict=True):
+        upper = upper.at[down, across].set(tile)
     upper = jnp.triu(upper)
-    return upper + jnp.triu(upper, 1).T
+    return (upper + jnp.triu(upper, 1).T,)

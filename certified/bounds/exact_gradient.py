@@ -13,6 +13,7 @@ from flint import arb, arb_mat
 
 from certified.bounds.row_sums import Enclosure
 from certified.data.rows import Rows
+from certified.losses import couples
 from certified.numerics.balls import upper, working_precision
 from certified.objective import Objective
 
@@ -27,7 +28,7 @@ def exact_gradient(objective: Objective, weights: Array) -> Enclosure:
     with working_precision(_PRECISION):
         w = arb_mat(weights.tolist())
         total = arb_mat(*objective.shape)
-        for rows in objective.rows.chunks():
+        for rows in objective.rows.fetched():
             total += _row_sum(objective, rows, w)
         penalty = objective.penalty[:, 0].tolist()
         for j, k in np.ndindex(*weights.shape):
@@ -49,7 +50,7 @@ def _row_sum(objective: Objective, rows: Rows, w: arb_mat) -> arb_mat:
     """Σ c_i x̃_i φ'(z_i)ᵀ over the given rows."""
     total = arb_mat(*objective.shape)
     c = np.asarray(rows.weights).reshape(-1)
-    in_force = np.flatnonzero(c)
+    in_force, outputs = np.flatnonzero(c), range(rows.n_outputs)
     features = np.asarray(rows.features).reshape(-1, rows.n_features)
     targets = np.asarray(rows.targets).reshape(-1, rows.n_outputs)
     for start in range(0, len(in_force), _ROWS_AT_ONCE):
@@ -60,11 +61,16 @@ def _row_sum(objective: Objective, rows: Rows, w: arb_mat) -> arb_mat:
         block = arb_mat(x.tolist())
         z = block * w
         coefficients = [
-            [
-                arb(float(c[i])) * objective.loss.ball_derivative(z[row, k], arb(float(targets[i, k])))
-                for k in range(rows.n_outputs)
-            ]
+            [arb(float(c[i])) * slope for slope in _slopes(objective, [z[row, k] for k in outputs], targets[i])]
             for row, i in enumerate(chosen)
         ]
         total += block.transpose() * arb_mat(coefficients)
     return total
+
+
+def _slopes(objective: Objective, z: list[arb], targets: Array) -> list[arb]:
+    """The derivatives of the loss of one row."""
+    t, loss = [arb(value) for value in targets.tolist()], objective.loss
+    if couples(loss):
+        return loss.ball_derivatives(z, t)
+    return [loss.ball_derivative(*pair) for pair in zip(z, t, strict=True)]

@@ -60,7 +60,7 @@ def certified_gradient(objective: Objective, weights: Array) -> Enclosure:
     _check_magnitude(weights)
     point, scale = jnp.asarray(weights), predictor_scale(objective, weights)
     value, size, error = add_up(
-        _gradient_sums(objective.loss, objective.fit_intercept, chunk, point, *scale)
+        chunk.total(_gradient_sums, (objective.loss, objective.fit_intercept), point, *scale)
         for chunk in objective.rows.chunks()
     )
     penalised = objective.penalty * weights
@@ -79,7 +79,7 @@ def certified_hvp(objective: Objective, weights: Array, direction: Array) -> Enc
     vectors = jnp.asarray(weights), jnp.asarray(direction)
     scales = *predictor_scale(objective, weights), *product_scale(objective, direction)
     value, size, error = add_up(
-        _hvp_sums(objective.loss, objective.fit_intercept, chunk, *vectors, *scales)
+        chunk.total(_hvp_sums, (objective.loss, objective.fit_intercept), *vectors, *scales)
         for chunk in objective.rows.chunks()
     )
     penalised = objective.penalty * direction
@@ -92,9 +92,10 @@ def certified_data_hessians(objective: Objective, weights: Array) -> tuple[Enclo
     """Enclose Σ a_i x̃_i x̃_iᵀ at W in the spectral norm, one per output (one in all for constant curvature)."""
     _check_magnitude(weights)
     point, scale = jnp.asarray(weights), predictor_scale(objective, weights)
+    statics = objective.loss, objective.fit_intercept
 
     def terms(chunk: Rows) -> tuple[Array, jax.Array, jax.Array]:
-        curvature, size, error = _curvature_sums(objective.loss, objective.fit_intercept, chunk, point, *scale)
+        size, error, curvature = chunk.total(_curvature_sums, statics, point, *scale, kept=1)
         return replace(objective, rows=chunk).data_hessian(curvature), size, error
 
     hessians, size, error = add_up(map(terms, objective.rows.chunks()))
@@ -112,7 +113,7 @@ def certified_curvature_sums(objective: Objective, weights: Array) -> CurvatureS
     _check_magnitude(weights)
     point, scale = jnp.asarray(weights), predictor_scale(objective, weights)
     sums, total_error, moment_size, moment_error = add_up(
-        _moment_sums(objective.loss, chunk, point, *scale) for chunk in objective.rows.chunks()
+        chunk.total(_moment_sums, (objective.loss,), point, *scale) for chunk in objective.rows.chunks()
     )
     depth = gamma(objective.rows.summation_depth + 8)
     inflate = _inflation(objective.rows)
@@ -129,7 +130,8 @@ def certified_curvature_sums(objective: Objective, weights: Array) -> CurvatureS
 def largest_predictor(objective: Objective, direction: Array) -> float:
     """Return an upper bound on max |x̃_i·v_k| over rows in force and outputs k, by a pass (claim T12)."""
     vectors, scale = jnp.asarray(direction), product_scale(objective, direction)
-    reached = [_largest_predictor(objective.fit_intercept, chunk, vectors, *scale) for chunk in objective.rows.chunks()]
+    statics = (objective.fit_intercept,)
+    reached = [chunk.highest(_largest_predictor, statics, vectors, *scale) for chunk in objective.rows.chunks()]
     return nan_to_inf(inflated(float(np.max(reached))))
 
 
@@ -278,7 +280,7 @@ def _curvature_sums(
     curvature, _, change = curvature_and_growth(loss, rows.targets, z, zeta)
     error = coefficient_error(loss, c * curvature, c, change)
     squares = jnp.square(extended_norms(rows, fit_intercept))[..., None]
-    return c * curvature, jnp.sum(squares * c * curvature, (0, 1)), jnp.sum(squares * error, (0, 1))
+    return jnp.sum(squares * c * curvature, (0, 1)), jnp.sum(squares * error, (0, 1)), c * curvature
 
 
 @partial(jax.jit, static_argnums=0)
@@ -303,9 +305,9 @@ def _moment_sums(
 @partial(jax.jit, static_argnums=0)
 def _largest_predictor(
     fit_intercept: bool, rows: Rows, direction: jax.Array, rate: jax.Array, offset: jax.Array
-) -> jax.Array:
+) -> tuple[jax.Array, ...]:
     reach = jnp.abs(predict(rows, fit_intercept, direction)) + rows.norms[..., None] * rate + offset
-    return jnp.max(jnp.where(rows.weights[..., None] > 0.0, reach, 0.0), initial=0.0)
+    return (jnp.max(jnp.where(rows.weights[..., None] > 0.0, reach, 0.0), initial=0.0),)
 
 
 def _weighted(rows: Rows, fit_intercept: bool, coefficient: jax.Array, error: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,11 +1,11 @@
 """Training rows on the device: zero-padded blocks, so that one rounding bound fits any device count (claim T12).
 
-Rows that do not fit in memory are in `certified.data.streamed`.
+Rows that do not fit in memory are in `certified.data.streamed`, rows on many devices in `certified.data.sharded`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -83,6 +83,41 @@ class Rows:
     def chunks(self) -> Iterator[Rows]:
         """The rows in parts that are in memory one at a time: here one part, the rows themselves."""
         yield self
+
+    def fetched(self) -> Iterator[Rows]:
+        """The rows in parts that this process can read."""
+        yield from self.chunks()
+
+    def total(
+        self,
+        function: Callable[..., tuple[jax.Array, ...]],
+        static: tuple[Any, ...],
+        *arguments: Any,
+        along: tuple[jax.Array, ...] = (),
+        kept: int = 0,
+    ) -> tuple[jax.Array, ...]:
+        """What ``function`` sums over the rows of a chunk, wherever they are.
+
+        Args:
+            function: of ``static``, rows, the arrays ``along`` and ``arguments``; jitted.
+            static: hashable arguments.
+            arguments: arrays that all rows share.
+            along: arrays (blocks, size, …) that run along the rows.
+            kept: how many of its last results run along the rows, and so are no sums.
+        """
+        return function(*static, self, *along, *arguments)
+
+    def highest(
+        self, function: Callable[..., tuple[jax.Array, ...]], static: tuple[Any, ...], *arguments: Any
+    ) -> jax.Array:
+        """The largest value ≥ 0 of a ``function`` of ``static``, rows and ``arguments`` over the rows of a chunk."""
+        (found,) = function(*static, self, *arguments)
+        return found
+
+    @in_float64
+    def along_blocks(self, array: jax.Array, index: npt.NDArray[np.int64]) -> jax.Array:
+        """The blocks of the given numbers of an array (blocks, size, …) that runs along the rows."""
+        return array[index]
 
     @in_float64
     def blocks(self, index: npt.NDArray[np.int64]) -> Rows:
