@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from certified.cli import bound, calibrate, capacity, change, demo, fit, plan, store, verify
+from certified.cli import bound, calibrate, capacity, change, demo, dp, fit, plan, store, verify
 from certified.version import __version__
 
 _REFUSALS = (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError)
@@ -30,9 +30,11 @@ class _Commands(TyperGroup):
 
 
 def _is_refusal(error: Exception) -> bool:
+    if isinstance(error, _REFUSALS):
+        return True
     from certified.data.index import UnknownIdError
 
-    return isinstance(error, (*_REFUSALS, UnknownIdError))
+    return isinstance(error, UnknownIdError)
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,10 +73,12 @@ app.command("fit")(fit.fit)
 app.command("remove")(change.remove)
 app.command("add")(change.add)
 app.command("correct")(change.correct)
+app.command("release")(change.release)
 app.command("verify")(verify.verify)
 app.add_typer(bound.app, name="bound")
 app.command("calibrate")(calibrate.calibrate)
 app.command("capacity")(capacity.capacity)
 app.command("plan")(plan.plan)
+app.add_typer(dp.app, name="dp")
 app.add_typer(store.app, name="store")
 app.command("demo")(demo.demo)

@@ -1,4 +1,4 @@
-"""``certified remove``, ``add`` and ``correct``: change the rows of a saved model and certify the new release."""
+"""``certified remove``, ``add``, ``correct`` and ``release``: change a saved model and certify the new release."""
 
 from __future__ import annotations
 
@@ -127,6 +127,22 @@ def correct(
     _change("correct", model, certificate, request, as_json=as_json)
 
 
+def release(
+    model: modelfile.ModelArgument,
+    certificate: modelfile.CertificateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Release a model once more with fresh noise, its rows unchanged, and certify the release.
+
+    It counts against the guarantee like every other release. Files are written as for remove.
+
+    JSON: as for fit, with "command": "release".
+
+    Example: certified release risk.model
+    """
+    _change("release", model, certificate, lambda estimator: estimator.release(), as_json=as_json)
+
+
 def named_ids(ids: str | None, ids_file: Path | None) -> list[str]:
     """Ids from the command line or from a file, as text."""
     if ids is not None:
@@ -144,11 +160,11 @@ def _change(
     command: str,
     model: Path,
     certificate: Path | None,
-    request: Callable[[CertifiedEstimator], None],
+    request: Callable[[CertifiedEstimator], object],
     *,
     as_json: bool,
 ) -> None:
-    """Load, change and write the model while holding it."""
+    """Load, change and write the model while holding it; what ``request`` returns is of no account."""
     with modelfile.staging(model) as folder, announcing(f"{command}: {model.name}"):
         estimator = modelfile.load(model)
         with timed() as clock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import typer
+
+from certified.cli.labels import as_labels, read_label, read_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,9 +106,9 @@ def read_for(estimator: CertifiedEstimator, data: Path, columns: Columns) -> Row
     Raises:
         ValueError: as for `read_rows`, or other feature columns than the model was trained on.
     """
-    from certified.estimators import CertifiedRidge
+    from sklearn.base import is_regressor
 
-    rows = read_rows(data, columns, numeric_target=isinstance(estimator, CertifiedRidge))
+    rows = read_rows(data, columns, numeric_target=is_regressor(estimator))
     expected = getattr(estimator, "feature_names_in_", None)
     if (expected is None) != (not hasattr(rows.X, "columns")):
         known = "columns without names" if expected is None else "named columns"
@@ -173,9 +174,9 @@ def _read_table(path: Path, suffix: str, columns: Columns, numeric_target: bool)
         if suffix == ".parquet":
             return pd.read_parquet(path, engine="pyarrow")
         # Names and labels are read value by value: what a name is must not depend on the rest of its column.
-        readers = {column: _name for column in (columns.id, columns.subject) if column is not None}
+        readers = {column: read_name for column in (columns.id, columns.subject) if column is not None}
         if not numeric_target:
-            readers |= dict.fromkeys(columns.target, _label)
+            readers |= dict.fromkeys(columns.target, read_label)
         table = pd.read_csv(path, dtype=dict.fromkeys(readers, object))
         for column in readers.keys() & set(table.columns):
             table[column] = pd.Series([readers[column](v) for v in table[column]], dtype=object)
@@ -215,14 +216,17 @@ def _split(table: pd.DataFrame, columns: Columns, name: str, numeric_target: boo
 
 def _targets(table: pd.DataFrame, target: Sequence[str], name: str, numeric: bool) -> npt.NDArray[Any]:
     if numeric:
-        values: npt.NDArray[Any] = _numbers(table[list(target)], name).to_numpy()
+        try:
+            values: npt.NDArray[Any] = _numbers(table[list(target)], name).to_numpy()
+        except ValueError as error:
+            raise ValueError(f"--target: this loss predicts numbers, but {error}") from None
         return values[:, 0] if len(target) == 1 else values
     if len(target) > 1:
         raise ValueError("--target: a classifier has one target column")
-    labels = table[target[0]].tolist()
-    if len({isinstance(label, str) for label in labels}) > 1:
-        raise ValueError(f"--target: the column {target[0]!r} of {name} mixes numbers and words: use one kind of label")
-    return np.array(labels)
+    try:
+        return as_labels(table[target[0]].tolist())
+    except ValueError as error:
+        raise ValueError(f"--target: the column {target[0]!r} of {name} {error}") from None
 
 
 def _numbers(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -237,16 +241,3 @@ def _numbers(table: pd.DataFrame, name: str) -> pd.DataFrame:
         raise ValueError(f"{name}: the columns {', '.join(gaps)} have missing values: fill or drop those rows")
     numbers = table.astype(np.float64)
     return numbers.set_axis([str(c) for c in numbers.columns], axis=1)
-
-
-def _name(text: Any) -> Any:
-    """Read an id: a whole number in its usual form is an integer, anything else stays text."""
-    return int(text) if isinstance(text, str) and re.fullmatch(r"0|-?[1-9][0-9]*", text) else text
-
-
-def _label(text: Any) -> Any:
-    """Read a label: a whole number in any form is an integer, anything else stays text."""
-    try:
-        return int(number) if isinstance(text, str) and (number := float(text)).is_integer() else text
-    except ValueError:
-        return text

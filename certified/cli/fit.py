@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,15 +18,10 @@ from certified.cli.datafile import (
     WeightOption,
     read_rows,
 )
+from certified.cli.labels import read_label
+from certified.cli.losses import HELP, LOSSES, LossName, accepting
 from certified.cli.output import JsonOption, announcing
 from certified.cli.request import Outcome, timed
-
-
-class Task(StrEnum):
-    """What the target is."""
-
-    classify = "classify"
-    regress = "regress"
 
 
 class Scaling(StrEnum):
@@ -43,9 +38,7 @@ def fit(
     id_column: IdOption = None,
     subject: SubjectOption = None,
     weight: WeightOption = None,
-    task: Annotated[
-        Task, typer.Option(help="Logistic regression on labels, or ridge regression on numbers.")
-    ] = Task.classify,
+    loss: Annotated[LossName, typer.Option(help=HELP)] = LossName.logistic,
     strength: Annotated[
         float,
         typer.Option("--C", metavar="C", help="Inverse L2 strength, as in scikit-learn; smaller regularises more."),
@@ -56,6 +49,18 @@ def fit(
         str, typer.Option(metavar="SIGMA", help='Standard deviation of the release noise, or "auto".')
     ] = "auto",
     no_intercept: Annotated[bool, typer.Option("--no-intercept", help="Leave the intercept out.")] = False,
+    width: Annotated[
+        float | None,
+        typer.Option(help="Where huberised_hinge bends: a power of two from 2**-10 to 1.", show_default="0.5"),
+    ] = None,
+    class_weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=W",
+            help="Multiply the weights of the rows with this label by W, fixed in advance; repeatable.",
+            show_default="1 for every label",
+        ),
+    ] = None,
     l2_scaling: Annotated[
         Scaling, typer.Option(help="L2 strength 1/C (total), or the sum of the sample weights over C (per_sample).")
     ] = Scaling.total,
@@ -81,16 +86,16 @@ def fit(
 
     Example: certified fit patients.csv --target outcome --id patient --model risk.model
     """
-    columns = Columns(target or (), id_column, subject, weight)
+    columns, chosen = Columns(target or (), id_column, subject, weight), LOSSES[loss]
+    special = _special(loss, {"width": width, "class_weight": _class_weight(class_weight)})
     with modelfile.staging(model) as folder, announcing("training"):
-        from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
         from certified.estimators.persistence import secret_path
 
         if (model.exists() or secret_path(model).exists()) and not overwrite:
             raise FileExistsError(f"--model: {model} exists already; add --overwrite to replace it and its secret file")
-        rows = read_rows(data, columns, numeric_target=task is Task.regress)
-        kind = CertifiedLogisticRegression if task is Task.classify else CertifiedRidge
-        estimator = kind(
+        rows = read_rows(data, columns, numeric_target=not chosen.labels)
+        estimator = chosen.kind(
+            **special,
             C=strength,
             epsilon=epsilon,
             delta=delta,
@@ -103,8 +108,34 @@ def fit(
         )
         with timed() as clock:
             estimator.fit(rows.X, rows.y, sample_weight=rows.sample_weight, ids=rows.ids, subjects=rows.subjects)
+        if chosen.labels and len(estimator.certificate_.classes) < 2:
+            raise ValueError("--target: all rows that count have the same label: name another column")
         written = modelfile.commit(estimator, model, folder, certificate)
     Outcome("fit", estimator, model, written, clock.seconds).show(as_json=as_json)
+
+
+def _special(loss: LossName, given: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that only some estimators have, where they were given."""
+    special = {name: value for name, value in given.items() if value is not None}
+    for name in special:
+        if name not in LOSSES[loss].options:
+            raise ValueError(f"--{name.replace('_', '-')} is not for --loss {loss}, only for {accepting(name)}")
+    return special
+
+
+def _class_weight(texts: list[str] | None) -> dict[Any, float] | None:
+    """The weight of each label, from LABEL=W."""
+    weights: dict[Any, float] = {}
+    for text in texts or ():
+        label, _, weight = text.rpartition("=")
+        try:
+            value = float(weight)
+        except ValueError:
+            value = -1.0
+        if not label or not value >= 0.0 or read_label(label) in weights:
+            raise ValueError(f"--class-weight must be LABEL=W, W a number of at least 0, each label once; got {text!r}")
+        weights[read_label(label)] = value
+    return weights or None
 
 
 def _noise(text: str) -> float | str:

@@ -59,26 +59,23 @@ def staging(model: Path) -> Iterator[Path]:
 
 
 def load(model: Path) -> CertifiedEstimator:
-    """Read a saved classifier or regression model with its secret file.
+    """Read a saved model, of whichever loss, with its secret file.
 
     Raises:
         FileNotFoundError: nothing is saved there.
         RuntimeError: the secret file is not there, so the model can only predict.
+        ValueError: the estimator or its loss is none of this library.
     """
-    from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
-    from certified.estimators.persistence import read, secret_path
+    from certified.estimators.persistence import ModelFormatError, read, restored, secret_path
 
     if not model.exists() and not secret_path(model).exists():
         raise FileNotFoundError(f"MODEL: there is no file {model}")
     if not secret_path(model).exists():
         raise RuntimeError(f"MODEL: the secret file {secret_path(model)} is needed and is not there: put it back")
-    kinds: dict[str, type[CertifiedEstimator]] = {
-        kind.__name__: kind for kind in (CertifiedLogisticRegression, CertifiedRidge)
-    }
-    name = read(model).estimator
-    if name not in kinds:
-        raise ValueError(f"MODEL: {model} holds an estimator {name!r} that this version does not know: update it")
-    return kinds[name].load(model)
+    try:
+        return restored(read(model))
+    except ModelFormatError as error:
+        raise ValueError(f"MODEL: {model} holds {error}") from None
 
 
 def commit(estimator: CertifiedEstimator, model: Path, folder: Path, certificate_path: Path | None) -> Path:

@@ -66,7 +66,11 @@ class Outcome:
             "secrets": f"{secret_path(self.model)} (rows and noise-free weights, for you alone)",
             "certificate": f"{self.certificate_path} (for auditors)",
         }
-        print_rich(facts(_headline(certificate), {**guarantee(certificate), "effort": effort, **files}))
+        print_rich(
+            facts(
+                _headline(certificate), {"loss": certificate.loss, **guarantee(certificate), "effort": effort, **files}
+            )
+        )
 
 
 def guarantee(certificate: Certificate) -> dict[str, str]:

@@ -98,7 +98,7 @@ def _examine(
         np.asarray(rows.X),
         rows.y,
         secrets.weights,
-        sample_weight=rows.sample_weight,
+        sample_weight=estimator.row_weights(rows.y, rows.sample_weight),
         released=released_weights(model),
         nonce=secrets.nonce,
         progress=lambda done, total: say(f"verifying: {done} of {total} rows"),

@@ -11,6 +11,7 @@ from certified.losses.poisson import Poisson as Poisson
 from certified.losses.protocol import CoupledLoss as CoupledLoss
 from certified.losses.protocol import Loss as Loss
 from certified.losses.protocol import couples as couples
+from certified.losses.registry import PROVED as PROVED
 from certified.losses.softmax import SOFTMAX as SOFTMAX
 from certified.losses.softmax import Softmax as Softmax
 from certified.losses.squared import SQUARED as SQUARED

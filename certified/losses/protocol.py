@@ -78,8 +78,8 @@ class CoupledLoss(Loss, Protocol):
         """The Hessian in z, times the weight, applied to directions u (…, K)."""
         ...
 
-    def average_curvature(self, curvature: jax.Array) -> jax.Array:
-        """The mean of the positive eigenvalues of the Hessian in z, times the weight (…, 1): for preconditioners."""
+    def diagonal_curvature(self, curvature: jax.Array) -> jax.Array:
+        """The diagonal of the Hessian in z, times the weight (…, K): for preconditioners."""
         ...
 
     def derivative_error(self, z: jax.Array, target: jax.Array, zeta: jax.Array) -> jax.Array:

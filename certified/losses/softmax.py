@@ -53,11 +53,10 @@ class Softmax:
         mean = jnp.sum(curvature * slope, axis=-1, keepdims=True) / jnp.maximum(total, _TINY)
         return curvature * (slope - mean)
 
-    def average_curvature(self, curvature: jax.Array) -> jax.Array:
-        """c·tr A(p)/(K − 1) for the curvature c·p."""
+    def diagonal_curvature(self, curvature: jax.Array) -> jax.Array:
+        """c·p_k(1 − p_k), the diagonal of c·A(p), for the curvature c·p."""
         total = jnp.sum(curvature, axis=-1, keepdims=True)
-        trace = total - jnp.sum(jnp.square(curvature), axis=-1, keepdims=True) / jnp.maximum(total, _TINY)
-        return jnp.maximum(trace, 0.0) / max(1, curvature.shape[-1] - 1)
+        return curvature * jnp.maximum(total - curvature, 0.0) / jnp.maximum(total, _TINY)
 
     def derivative_error(self, z: jax.Array, target: jax.Array, zeta: jax.Array) -> jax.Array:
         """Bound the error of `derivative`, computed at z, against the exact one within ζ of z (T12, part 12).

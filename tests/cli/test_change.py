@@ -91,7 +91,7 @@ def test_regression_and_archives(tmp_path: Path, frame: pd.DataFrame) -> None:
     X, y = frame[list(FEATURES)].to_numpy(), frame[["cost", "height"]].to_numpy()
     np.savez(data, X=X, y=y, subjects=frame["person"].to_numpy(dtype=str))
     np.savez(more, X=X[:2], y=y[:2], ids=np.array([0, 1]))
-    assert run("fit", data, "--model", model, "--task", "regress").status == 0
+    assert run("fit", data, "--model", model, "--loss", "squared").status == 0
     assert run("remove", model, "--ids", "7").status == 0
     assert run("correct", model, more).status == 0
     assert run("remove", model, "--subjects", "P20").status == 0

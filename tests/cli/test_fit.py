@@ -45,7 +45,7 @@ def test_options_reach_the_estimator(frame: pd.DataFrame, tmp_path: Path) -> Non
     table, path = tmp_path / "rows.csv", tmp_path / "cost.model"
     frame.drop(columns=["outcome", "person", "id"]).to_csv(table, index=False)
     options = (
-        *("--task", "regress", "--target", "cost", "--weight", "count", "--C", "2.5", "--epsilon", "0.5"),
+        *("--loss", "squared", "--target", "cost", "--weight", "count", "--C", "2.5", "--epsilon", "0.5"),
         *("--delta", "1e-7", "--noise-std", "0.01", "--no-intercept", "--l2-scaling", "per_sample"),
         *(
             "--max-releases",
@@ -114,7 +114,7 @@ def test_an_existing_model_is_kept_unless_asked(
         (("--norm-bound", "0.001"), "declare a larger norm_bound"),
         (("--weight", "person"), "the column 'person' already has another role"),
         (("--noise-std", "1e-16"), "no distance at most the target"),
-        (("--task", "regress"), "the columns outcome do not hold numbers"),
+        (("--loss", "squared"), "the columns outcome do not hold numbers"),
     ],
 )
 def test_refusals_write_nothing(

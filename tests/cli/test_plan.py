@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from certified.cli import modelfile
 from certified.privacy.budget import ReleaseBudget
 from certified.removal.costs import REFERENCE, modelled_costs
 from certified.removal.forecast import forecast
@@ -41,3 +44,20 @@ def test_rates_can_be_measured() -> None:
 def test_bad_input_is_named(name: str, value: str) -> None:
     refused = run("plan", *MNIST, "--noise-std", "0.05", name, value)
     assert refused.status == 2 and name in refused.err
+
+
+def test_a_saved_model_says_everything_by_itself(model: Path) -> None:
+    found, last = run("plan", "--model", model, "--json").json, modelfile.load(model).certificate_
+    costs = modelled_costs(REFERENCE, last.remaining_count, 4, 1, 1)
+    step = last.row_norm_bound / (4.0 * last.alpha)
+    expected = forecast(last.distance_target, last.row_norm_bound, step, costs)
+    assert found["costs"]["solve"] == costs.solve
+    assert found["forecast"]["rows_per_linearisation"] == expected.rows_per_linearisation
+    refused = run("plan", "--model", model, "--n", "5")
+    assert refused.status == 2 and "--n: leave out what --model says by itself" in refused.err
+
+
+def test_what_is_missing_is_named() -> None:
+    refused = run("plan", "--n", "5", "--delta", "1e-5")
+    assert refused.status == 2
+    assert "--dimension, --strength, --epsilon, --noise-std missing" in refused.err

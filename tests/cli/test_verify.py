@@ -21,10 +21,10 @@ def certificate(model: Path) -> Path:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "npz"])
-@pytest.mark.parametrize("task", ["classify", "regress"])
-def test_fit_remove_verify(tmp_path: Path, frame: pd.DataFrame, suffix: str, task: str) -> None:
+@pytest.mark.parametrize("loss", ["logistic", "squared"])
+def test_fit_remove_verify(tmp_path: Path, frame: pd.DataFrame, suffix: str, loss: str) -> None:
     data, model = tmp_path / f"rows.{suffix}", tmp_path / "my.model"
-    target, unused = ("outcome", "cost") if task == "classify" else ("cost", "outcome")
+    target, unused = ("outcome", "cost") if loss == "logistic" else ("cost", "outcome")
     chosen = frame.drop(columns=unused)
     roles = ["--target", target, "--id", "id", "--subject", "person", "--weight", "count"]
     if suffix == "npz":
@@ -36,7 +36,7 @@ def test_fit_remove_verify(tmp_path: Path, frame: pd.DataFrame, suffix: str, tas
         chosen.to_csv(data, index=False)
     else:
         chosen.to_parquet(data)
-    assert run("fit", data, *roles, "--model", model, "--task", task, "--json").status == 0
+    assert run("fit", data, *roles, "--model", model, "--loss", loss, "--json").status == 0
     assert run("remove", model, "--ids", "101,120", "--json").status == 0
     verify = ("verify", tmp_path / "my.0002.certificate.json", data, *roles, "--model", model, "--json")
     complete = run(*verify)
