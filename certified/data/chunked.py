@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from certified.data.rows import norm_bounds
+from certified.data.rows import BLOCK, norm_bounds
 from certified.data.sources import RowSource, SourceChangedError
 from certified.numerics.rounding import MAGNITUDE_LIMIT, SMALLEST_WEIGHT
 
@@ -19,6 +19,8 @@ Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]
 Parts: TypeAlias = tuple[Array, Array, Array, Array]
 """Features (k, d), targets (k, K), sample weights (k,) and norm bounds (k,)."""
+Progress = Callable[[int, int], None]
+Observer = Callable[[int, tuple[Array, Array, Array]], None]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,6 +50,26 @@ class Chunked:
     in_force: int
     kept: Mapping[int, npt.NDArray[np.bool_]]
     added: tuple[Parts, ...] = ()
+
+    @classmethod
+    def first_reading(
+        cls, source: RowSource, size: int, progress: Progress | None, observe: Observer | None
+    ) -> Chunked:
+        """Read and check all rows of ``source``; arguments and errors as of `StreamedRows.open`."""
+        n = source.length
+        size = min(size, max(n, BLOCK))
+        norms, rows, checksums = np.zeros(n), np.zeros(n, dtype=np.uint32), []
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            parts = read(source, start, stop)
+            norms[start:stop] = checked(parts, f"rows {start} to {stop - 1}")
+            if observe is not None:
+                observe(start, parts)
+            rows[start:stop] = row_checksums(parts)
+            checksums.append(checksum(parts))
+            if progress is not None:
+                progress(stop, n)
+        return cls(source, size, n, norms, rows, tuple(checksums), int(np.count_nonzero(norms)), {})
 
     @property
     def count(self) -> int:
@@ -129,6 +151,18 @@ class Chunked:
             if len(places):
                 yield int(address[places[0]] // self.size), address[places] % self.size, places
 
+    def gathered(self, positions: Positions) -> Parts:
+        """The rows at ``positions``, in that order; no other row is read. Errors as for `parts` and `located`."""
+        count, d, outputs = len(positions), self.source.n_features, self.source.n_outputs
+        arrays = np.zeros((count, d)), np.zeros((count, outputs)), np.zeros(count), np.zeros(count)
+        for chunk, rows, places in self.located(positions):
+            # Neighbours are read together.
+            for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
+                parts = self.parts(chunk, int(rows[run[0]]), int(rows[run[-1]]) + 1)
+                for array, part in zip(arrays, parts, strict=True):
+                    array[places[run]] = part
+        return arrays
+
     def without(self, positions: Positions) -> Chunked:
         """The same rows but for those at ``positions``, in time and memory for the chunks concerned."""
         kept, in_force = dict(self.kept), self.in_force
@@ -141,10 +175,10 @@ class Chunked:
         return replace(self, kept=kept, in_force=in_force)
 
     def append(self, features: Array, targets: Array, weights: Array) -> Chunked:
-        """The same rows and new ones of positive weight behind them."""
+        """The same rows and new ones behind them."""
         piece = (features, targets, weights, checked((features, targets, weights), "rows added"))
-        count = len(features)
-        return replace(self, added=(*self.added, piece), length=self.length + count, in_force=self.in_force + count)
+        in_force = self.in_force + int(np.count_nonzero(weights))
+        return replace(self, added=(*self.added, piece), length=self.length + len(features), in_force=in_force)
 
 
 def read(source: RowSource, start: int, stop: int) -> tuple[Array, Array, Array]:

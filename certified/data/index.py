@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,12 @@ class RowIndex:
         return sorted(self._slot, key=self._slot.__getitem__)
 
     @property
+    def array(self) -> npt.NDArray[Any]:
+        """`ids` as an array."""
+        ids = self.ids
+        return np.array(ids, dtype=None if len({type(key) for key in ids}) <= 1 else object)
+
+    @property
     def next_id(self) -> int:
         """The first integer above every integer id that was ever in force: ids are never used twice."""
         return self._next
@@ -60,13 +66,13 @@ class RowIndex:
         repeated = _first_repeated(ids)
         if repeated is not None:
             raise ValueError(f"ids names {repeated!r} twice: name each row once")
-        unknown = [key for key in ids if key not in self._slot]
+        unknown = [key for key in ids if key not in self]
         if unknown:
             raise UnknownIdError(
                 f"ids holds {len(unknown)} unknown or already removed id(s), the first is {unknown[0]!r}: "
                 "see the ids_ attribute for the rows in force"
             )
-        return np.array([self._slot[key] for key in ids], dtype=np.int64)
+        return np.array([self._slot_of(key) for key in ids], dtype=np.int64)
 
     def ids_of_subjects(self, subjects: Sequence[Id]) -> list[Id]:
         """Return the ids of all rows of ``subjects``; errors as for `slots`."""
@@ -76,9 +82,9 @@ class RowIndex:
         if repeated is not None:
             raise ValueError(f"subjects names {repeated!r} twice: name each subject once")
         for subject in subjects:
-            if subject not in self._members:
+            if not self._members_of(subject):
                 raise UnknownIdError(f"subjects: no row in force belongs to {subject!r}")
-        return sorted((k for s in subjects for k in self._members[s]), key=self._slot.__getitem__)
+        return sorted((k for s in subjects for k in self._members_of(s)), key=self._slot_of)
 
     def check_new(self, ids: Sequence[Id]) -> None:
         """Raise ValueError if an id is repeated or already in force."""
@@ -86,22 +92,23 @@ class RowIndex:
         if repeated is not None:
             raise ValueError(f"ids names {repeated!r} twice: every row needs an id of its own")
         for key in ids:
-            if key in self._slot:
+            if key in self:
                 raise ValueError(f"ids: {key!r} is already in force; use correct() to change that row")
 
     def fresh_ids(self, count: int) -> list[Id]:
         """Return ``count`` integer ids above every integer id that was ever in force."""
         return list(range(self._next, self._next + count))
 
-    def put(self, ids: Sequence[Id], slots: Slots, subjects: Sequence[Id] | None) -> None:
-        """Register checked ids at their slots."""
+    def put(self, ids: Sequence[Id], slots: Slots, subjects: Sequence[Id | None] | None) -> None:
+        """Register checked ids at their slots; None is the subject of a row without one."""
         for key, slot in zip(ids, slots.tolist(), strict=True):
             self._slot[key] = slot
             if isinstance(key, int):
                 self._next = max(self._next, key + 1)
         for key, subject in zip(ids, subjects or (), strict=subjects is not None):
-            self._subject[key] = subject
-            self._members.setdefault(subject, set()).add(key)
+            if subject is not None:
+                self._subject[key] = subject
+                self._members.setdefault(subject, set()).add(key)
 
     def drop(self, ids: Sequence[Id]) -> None:
         """Forget checked ids and the subjects that have no row left."""
@@ -112,6 +119,12 @@ class RowIndex:
                 self._members[subject].discard(key)
                 if not self._members[subject]:
                     del self._members[subject]
+
+    def _slot_of(self, key: Id) -> int:
+        return self._slot[key]
+
+    def _members_of(self, subject: Id) -> Collection[Id]:
+        return self._members.get(subject, ())
 
 
 def as_ids(values: Any, name: str, count: int | None = None) -> list[Id]:

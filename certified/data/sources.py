@@ -184,6 +184,17 @@ class ParquetSource:
         weights = np.ones(len(table)) if self._weights is None else table[:, -1]
         return table[:, :d], table[:, d : d + outputs], weights
 
+    def column(self, name: str) -> Numbers:
+        """One column of integers or strings, such as the ids or subjects of the rows.
+
+        Raises:
+            ValueError: there is no such column.
+        """
+        if name not in self._file.schema_arrow.names:
+            raise ValueError(f"name must be a column of the file, got {name!r}")
+        values = self._file.read(columns=[name]).column(name).to_numpy()
+        return np.asarray(values.astype(str) if values.dtype == object else values)
+
     def _group(self, number: int) -> Numbers:
         """The columns of one row group; the last one read is kept, as neighbouring chunks ask for it."""
         if self._held is None or self._held[0] != number:

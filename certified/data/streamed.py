@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
 import numpy.typing as npt
 
-from certified.data.chunked import Chunked, checked, checksum, read, row_checksums
+from certified.data.chunked import Array, Chunked, Observer, Parts, Progress
 from certified.data.rows import BLOCK, Rows, block_shape, blocked, to_device
 from certified.data.sources import RowSource
 from certified.numerics.precision import in_float64
@@ -19,7 +20,19 @@ CHUNK_ENTRIES = 1 << 21
 """Features in a chunk (16 MiB), unless a square matrix of that many columns is larger anyway."""
 
 Positions = npt.NDArray[np.int64]
-Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, repr=False)
+class Outputs:
+    """How the targets (k, K₀) of the source become the targets (k, K) of a loss, such as labels those of classes.
+
+    Attributes:
+        count: K.
+        of: the map.
+    """
+
+    count: int
+    of: Callable[[Array], Array]
 
 
 class StreamedRows(Rows):
@@ -41,21 +54,29 @@ class StreamedRows(Rows):
 
     in_memory = False
 
-    def __init__(self, contents: Chunked, progress: Progress | None = None) -> None:
+    def __init__(self, contents: Chunked, progress: Progress | None = None, outputs: Outputs | None = None) -> None:
         # Assignment is closed, as in every frozen dataclass.
-        self.__dict__.update(_contents=contents, _progress=progress)
+        self.__dict__.update(_contents=contents, _progress=progress, _outputs=outputs)
 
     _contents: Chunked
     _progress: Progress | None
+    _outputs: Outputs | None
 
     @staticmethod
-    def open(source: RowSource, chunk_rows: int | None = None, progress: Progress | None = None) -> StreamedRows:
+    def open(
+        source: RowSource,
+        chunk_rows: int | None = None,
+        progress: Progress | None = None,
+        observe: Observer | None = None,
+    ) -> StreamedRows:
         """Read and check all rows of ``source`` once.
 
         Args:
             source: where the rows are; read again in every pass.
             chunk_rows: rows in a chunk; by default as many as take 16 MiB, or d where that is more.
             progress: called with (rows done, rows) after each chunk, anew for each pass.
+            observe: called with the position of its first row and the checked features, targets and weights of each
+                chunk of this first reading; what it raises stops the opening.
 
         Raises:
             TypeError: ``source`` lacks a member of `RowSource`, or holds something other than real numbers.
@@ -69,20 +90,7 @@ class StreamedRows(Rows):
             chunk_rows = -(-wanted // BLOCK) * BLOCK
         if chunk_rows < 1:
             raise ValueError(f"chunk_rows must be at least 1, got {chunk_rows}")
-        n = source.length
-        chunk_rows = min(chunk_rows, max(n, BLOCK))
-        norms, rows, checksums = np.zeros(n), np.zeros(n, dtype=np.uint32), []
-        for start in range(0, n, chunk_rows):
-            stop = min(start + chunk_rows, n)
-            parts = read(source, start, stop)
-            norms[start:stop] = checked(parts, f"rows {start} to {stop - 1}")
-            rows[start:stop] = row_checksums(parts)
-            checksums.append(checksum(parts))
-            if progress is not None:
-                progress(stop, n)
-        in_force = int(np.count_nonzero(norms))
-        contents = Chunked(source, chunk_rows, n, norms, rows, tuple(checksums), in_force, {})
-        return StreamedRows(contents, progress)
+        return StreamedRows(Chunked.first_reading(source, chunk_rows, progress, observe), progress)
 
     def __repr__(self) -> str:
         return f"StreamedRows(slots={self.slots}, features={self.n_features}, outputs={self.n_outputs})"
@@ -101,6 +109,11 @@ class StreamedRows(Rows):
         return self._contents.in_force
 
     @property
+    def checksums(self) -> npt.NDArray[np.uint32]:
+        """(n,) checksums of the rows of the source, as they were read first."""
+        return self._contents.row_checksums
+
+    @property
     def any_in_force(self) -> bool:
         return self.in_force > 0
 
@@ -114,7 +127,7 @@ class StreamedRows(Rows):
 
     @property
     def n_outputs(self) -> int:
-        return self._contents.source.n_outputs
+        return self._contents.source.n_outputs if self._outputs is None else self._outputs.count
 
     @property
     def slots(self) -> int:
@@ -151,15 +164,19 @@ class StreamedRows(Rows):
     @in_float64
     def _chunk(self, number: int) -> Rows:
         size, blocks = self._shape
-        parts = self._contents.parts(number, 0, self._contents.size)
+        parts = self._encoded(self._contents.parts(number, 0, self._contents.size))
         # No copy where the device can read the array in place: a chunk is never written to.
         return Rows(*(jax.device_put(blocked(part, blocks, size)) for part in parts))
+
+    def _encoded(self, parts: Parts) -> Parts:
+        features, targets, weights, norms = parts
+        return features, targets if self._outputs is None else self._outputs.of(targets), weights, norms
 
     def blocks(self, index: Positions) -> Rows:
         size, per_chunk = self._shape
         found = []
         for chunk, inner in zip(*np.divmod(index, per_chunk), strict=True):
-            parts = self._contents.parts(int(chunk), int(inner) * size, (int(inner) + 1) * size)
+            parts = self._encoded(self._contents.parts(int(chunk), int(inner) * size, (int(inner) + 1) * size))
             found.append([blocked(part, 1, size) for part in parts])
         return to_device(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
 
@@ -172,15 +189,21 @@ class StreamedRows(Rows):
             SourceChangedError: a row is not what it was when the rows were opened.
         """
         size, blocks = block_shape(len(positions))
-        slots, d, outputs = blocks * size, self.n_features, self.n_outputs
-        arrays = np.zeros((slots, d)), np.zeros((slots, outputs)), np.zeros(slots), np.zeros(slots)
-        for chunk, rows, places in self._contents.located(positions):
-            # Neighbours are read together.
-            for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
-                parts = self._contents.parts(chunk, int(rows[run[0]]), int(rows[run[-1]]) + 1)
-                for array, part in zip(arrays, parts, strict=True):
-                    array[places[run]] = part
-        return to_device(*(blocked(array, blocks, size) for array in arrays))
+        parts = self._encoded(self._contents.gathered(positions))
+        return to_device(*(blocked(part, blocks, size) for part in parts))
+
+    def where(self, target: Any) -> Positions:
+        """Positions of the rows with this target in the source, removed ones included, by a pass."""
+        found, start = [], 0
+        for number in range(self._contents.count):
+            _, targets, _, _ = self._contents.parts(number, 0, self._contents.size)
+            found.append(start + np.flatnonzero(np.all(targets == target, axis=1)))
+            start += len(targets)
+        return np.concatenate(found)
+
+    def values(self, positions: Positions) -> tuple[Array, Array, Array]:
+        """Features, the source's own targets and weights of the rows at ``positions``; errors as for `take`."""
+        return self._contents.gathered(positions)[:3]
 
     def without(self, positions: Positions) -> StreamedRows:
         """The same rows with those at ``positions`` taken out of every sum; the source is left alone.
@@ -189,7 +212,7 @@ class StreamedRows(Rows):
             TypeError: ``positions`` are no integers.
             IndexError: there is no such position.
         """
-        return StreamedRows(self._contents.without(positions), self._progress)
+        return self._changed(self._contents.without(positions))
 
     def append(self, rows: Rows) -> StreamedRows:
         """The same rows and, at the positions from ``length`` on, those of ``rows`` that have positive weight.
@@ -202,11 +225,41 @@ class StreamedRows(Rows):
                 f"rows must have {self.n_features} features and {self.n_outputs} outputs, "
                 f"got {rows.n_features} and {rows.n_outputs}"
             )
+        if self._outputs is not None:
+            raise TypeError("the targets of these rows are encoded; use extend with targets as those of the source")
         chosen = np.flatnonzero(np.asarray(rows.weights).reshape(-1) > 0.0)
         features, targets, weights = (
             np.asarray(a).reshape(rows.slots, *a.shape[2:])[chosen] for a in (rows.features, rows.targets, rows.weights)
         )
-        return StreamedRows(self._contents.append(features, targets, weights), self._progress)
+        return self.extend(features, targets, weights)
+
+    def extend(self, features: Array, targets: Array, weights: Array) -> StreamedRows:
+        """The same rows and, at the positions from ``length`` on, new ones with targets as those of the source.
+
+        Raises:
+            ValueError: an entry is not finite or too large, or a weight is negative or subnormal.
+        """
+        return self._changed(self._contents.append(features, targets, weights))
+
+    def encoded(self, outputs: Outputs | None) -> StreamedRows:
+        """The same rows with targets made by ``outputs`` from those of the source, chunk by chunk."""
+        return StreamedRows(self._contents, self._progress, outputs)
+
+    def select_outputs(self, outputs: list[int]) -> StreamedRows:
+        whole, columns = self._outputs, np.array(outputs, dtype=np.int64)
+        return self.encoded(
+            Outputs(len(outputs), lambda targets: (targets if whole is None else whole.of(targets))[:, columns])
+        )
+
+    def watched(self, progress: Progress | None) -> StreamedRows:
+        """The same rows with another listener to passes."""
+        return StreamedRows(self._contents, progress, self._outputs)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("rows are streamed, so they cannot be pickled or copied; open their source where they are used")
+
+    def _changed(self, contents: Chunked) -> StreamedRows:
+        return StreamedRows(contents, self._progress, self._outputs)
 
     def _not_in_memory(self) -> NoReturn:
         raise TypeError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,21 +14,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from certified.certificates.certificate import Certificate
 from certified.certificates.provenance import Provenance
+from certified.data.array_index import ArrayIndex, as_names
 from certified.data.index import Id, as_ids
 from certified.data.rows import norm_bounds
+from certified.data.sources import RowSource
 from certified.estimators import persistence
 from certified.estimators.encoding import Encoding, Label
+from certified.estimators.held import HeldSession
+from certified.estimators.parameters import checked_weights, positive, provenance, release_budget, texts
+from certified.estimators.register import Slots
 from certified.estimators.session import NewRows, Recipe, Session
+from certified.estimators.streamed import StreamedSession
 from certified.losses import Loss
-from certified.numerics.rounding import MAGNITUDE_LIMIT, SMALLEST_WEIGHT
-from certified.privacy.budget import ReleaseBudget
-from certified.privacy.gaussian import gaussian_noise_std
+from certified.numerics.rounding import MAGNITUDE_LIMIT
 from certified.removal import UpdateInfo
 
 Array = npt.NDArray[np.float64]
-
-AUTO_DISTANCE = 1e-8
-"""noise_std="auto" is the noise at which every one of max_releases releases may be this far from retraining."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,17 +60,19 @@ class CertifiedEstimator(BaseEstimator):
     random_state: int | None
 
     _loss: Loss
+    _session: Session[Any]
     _encoding: Encoding
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, ids: Any = None, subjects: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, ids: Any = None, subjects: Any = None) -> Self:
         """Train on all rows, release once and certify the release.
 
         Args:
-            X: (n, d) features.
-            y: (n,) labels or targets.
-            sample_weight: (n,) weights c_i ≥ 0; 1 by default.
-            ids: (n,) integers or strings naming the rows; 0 … n−1 by default.
-            subjects: (n,) integers or strings: to whom each row belongs, for ``remove(subjects=…)``.
+            X: (n, d) features; or a source of rows (`certified.data.sources`), which holds targets and sample weights,
+                too, and is read chunk by chunk whenever rows are needed.
+            y: (n,) labels or targets; left out for a source.
+            sample_weight: (n,) weights c_i ≥ 0; 1 by default; left out for a source.
+            ids: (n,) integers or strings naming the rows; 0 … n−1 by default. An array for a source.
+            subjects: (n,) integers or strings: to whom each row belongs, for ``remove(subjects=…)``; as ``ids``.
 
         Raises:
             ValueError, TypeError: an argument is invalid; the message names it and the remedy.
@@ -77,13 +80,15 @@ class CertifiedEstimator(BaseEstimator):
         """
         before = dict(self.__dict__)
         try:
+            if isinstance(X, RowSource):
+                return self._fit_source(X, y, sample_weight, ids, subjects)
             return self._fit(X, y, sample_weight, ids, subjects)
         except BaseException:
             self.__dict__ = before
             raise
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, ids: Any, subjects: Any) -> Self:
-        recipe, budget = self._recipe(), self._budget()
+        recipe, budget = self._recipe(), release_budget(self.epsilon, self.delta, self.noise_std, self.max_releases)
         X, y = self._check(X, y, reset=True)
         new = self._new_rows(X, y, sample_weight)
         if not np.any(new.weights > 0.0):
@@ -92,9 +97,23 @@ class CertifiedEstimator(BaseEstimator):
         owners = None if subjects is None else as_ids(subjects, "subjects", len(new))
         if len(set(names)) != len(names):
             raise ValueError("ids must be unique: every row needs an id of its own")
-        self._session = Session.train(
-            recipe, budget, new, names, owners, _texts(self.assumptions), _provenance(self.features)
+        self._session = HeldSession.train(
+            recipe, budget, new, names, owners, texts(self.assumptions), provenance(self.features)
         )
+        return self._announce()
+
+    def _fit_source(self, source: RowSource, y: Any, sample_weight: Any, ids: Any, subjects: Any) -> Self:
+        recipe, budget = self._recipe(), release_budget(self.epsilon, self.delta, self.noise_std, self.max_releases)
+        if y is not None or sample_weight is not None:
+            raise ValueError("y and sample_weight must be left out: the source holds targets and sample weights")
+        self._require_source(source)
+        n = source.length
+        index = ArrayIndex(n, as_names(ids, "ids", n), as_names(subjects, "subjects", n))
+        self._session = StreamedSession.train(
+            recipe, budget, source, index, texts(self.assumptions), provenance(self.features), self._check_rows,
+            self._check_largest,
+        )  # fmt: skip
+        self.__dict__.pop("feature_names_in_", None)
         return self._announce()
 
     def remove(self, ids: Any = None, *, subjects: Any = None, labels: Any = None) -> Certificate:
@@ -141,9 +160,10 @@ class CertifiedEstimator(BaseEstimator):
         session = self._open()
         X, y = self._check(X, y, reset=False)
         names = as_ids(ids, "ids", len(X))
+        new = self._new_rows(X, y, sample_weight)
         if sample_weight is None:
-            sample_weight = session.register.weights[session.index.slots(names)]
-        certificate = session.correct(self._new_rows(X, y, sample_weight), names)
+            new = replace(new, weights=self._kept_weights(new.labels, session.index.slots(names)))
+        certificate = session.correct(new, names)
         self._announce()
         return certificate
 
@@ -152,6 +172,21 @@ class CertifiedEstimator(BaseEstimator):
         certificate = self._open().release()
         self._announce()
         return certificate
+
+    def row_weights(self, y: Any, sample_weight: Any = None) -> Array:
+        """Return the weights (n,) that rows have in the objective: what `certified.verify` takes as sample_weight."""
+        return self._weighted(self._labels(np.asarray(y)), sample_weight)
+
+    def rows_in_force(self) -> RowSource:
+        """Return a source of the rows in force of a model of streamed rows, such as `certified.verify` reads.
+
+        Raises:
+            RuntimeError: the rows are in memory, where ``ids_`` says which they are.
+        """
+        session = self._open()
+        if not isinstance(session, StreamedSession):
+            raise RuntimeError("the rows were given as arrays: select those that ids_ names from your own")
+        return session.rows_in_force()
 
     def audit_bundle(self) -> AuditBundle:
         """Return the secrets that an auditor needs for `certified.verify`; hand them over like the rows themselves."""
@@ -163,17 +198,24 @@ class CertifiedEstimator(BaseEstimator):
         persistence.save(path, self)
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, *, rows: RowSource | None = None) -> Self:
         """Read a saved model; without its secret file it predicts but cannot delete.
+
+        Args:
+            path: of the public file.
+            rows: for a model of streamed rows the source that it was trained on, or one that holds its rows but those
+                removed, in the same order; without it the model predicts but cannot delete.
 
         Raises:
             FileNotFoundError: nothing is saved there.
             ModelFormatError: a file is damaged or holds another estimator.
+            SourceChangedError: ``rows`` are not the rows that the model was trained on.
+            ValueError: the rows were not streamed, so ``rows`` must be left out.
         """
         saved = persistence.read(path)
         if saved.estimator != cls.__name__:
             raise persistence.ModelFormatError(f"{path} holds a {saved.estimator}: load it with that class")
-        return saved.build(cls)
+        return saved.build(cls, rows)
 
     @property
     def update_info_(self) -> UpdateInfo:
@@ -183,8 +225,7 @@ class CertifiedEstimator(BaseEstimator):
     @property
     def ids_(self) -> npt.NDArray[Any]:
         """Ids of the rows in force."""
-        ids = self._open().index.ids
-        return np.array(ids, dtype=None if len({type(k) for k in ids}) <= 1 else object)
+        return self._open().index.array
 
     @property
     def subjects_(self) -> list[Id]:
@@ -192,16 +233,17 @@ class CertifiedEstimator(BaseEstimator):
         index = self._open().index
         return list(dict.fromkeys(s for s in map(index.subject, index.ids) if s is not None))
 
-    def _open(self) -> Session:
+    def _open(self) -> Session[Any]:
         check_is_fitted(self, "coef_")
         if not hasattr(self, "_session"):
             raise RuntimeError(
-                "this model was loaded without its secret file, so it can only predict: put that file back"
+                "this model was loaded without its secret file, or without the rows where they are streamed, so it can "
+                "only predict: put that file back, or load it with rows="
             )
         return self._session
 
     def _recipe(self) -> Recipe:
-        strength = 1.0 / _positive("C", self.C)
+        strength = 1.0 / positive("C", self.C)
         if not 1.0 / MAGNITUDE_LIMIT <= strength <= MAGNITUDE_LIMIT:
             raise ValueError(f"C must lie between {1.0 / MAGNITUDE_LIMIT:g} and {MAGNITUDE_LIMIT:g}; got {self.C!r}")
         if self.l2_scaling not in ("total", "per_sample"):
@@ -215,35 +257,44 @@ class CertifiedEstimator(BaseEstimator):
         seed = None if self.random_state is None else int(self.random_state)
         return Recipe(self._loss, self._encoding, bool(self.fit_intercept), self.l2_scaling, strength, seed)
 
-    def _budget(self) -> ReleaseBudget:
-        releases = self.max_releases
-        if isinstance(releases, bool) or not isinstance(releases, int | np.integer) or releases < 1:
-            raise ValueError(f"max_releases must be a positive integer; got {releases!r}")
-        if releases > 10**15:
-            raise ValueError(f"max_releases must be at most {10**15}: no guarantee is planned for more")
-        epsilon, delta = _positive("epsilon", self.epsilon), _positive("delta", self.delta)
-        if delta >= 1.0:
-            raise ValueError(f"delta must be below 1; got {delta!r}")
-        if isinstance(self.noise_std, str):
-            if self.noise_std != "auto":
-                raise ValueError(f"noise_std must be a positive number or 'auto'; got {self.noise_std!r}")
-            noise_std = gaussian_noise_std(epsilon, delta, AUTO_DISTANCE * float(releases + 1) ** 0.5)
-        else:
-            noise_std = _positive("noise_std", self.noise_std)
-        return ReleaseBudget.create(epsilon, delta, noise_std, int(releases))
-
     def _new_rows(self, X: Array, y: Any, sample_weight: Any) -> NewRows:
         if np.max(np.abs(X), initial=0.0) > MAGNITUDE_LIMIT:
             raise ValueError(f"X holds values beyond {MAGNITUDE_LIMIT:g}: scale the features")
-        weights = _sample_weights(sample_weight, len(X))
+        labels = self._labels(y)
+        weights = self._weighted(labels, sample_weight)
+        self._check_norms(X)
+        return NewRows(X, labels, weights)
+
+    def _check_norms(self, X: Array) -> None:
         if self.norm_bound is not None:
-            limit = _positive("norm_bound", self.norm_bound)
+            limit = positive("norm_bound", self.norm_bound)
             longest = float(np.max(norm_bounds(X), initial=0.0))
             if longest > limit * (1.0 + 1e-12):
                 raise ValueError(
                     f"X holds a row longer than norm_bound={limit:g}: scale the rows or declare a larger norm_bound"
                 )
-        return NewRows(X, self._labels(y), weights)
+
+    def _check_rows(self, X: Array, y: npt.NDArray[Any]) -> None:
+        """Refuse features and targets (k, K₀) of a source, chunk by chunk, that arrays could not have either."""
+        self._check_norms(X)
+        self._check_targets(y)
+
+    def _require_source(self, source: RowSource) -> None:
+        """Refuse a source that this estimator cannot train on."""
+
+    def _check_largest(self, largest: float) -> None:
+        """Refuse targets for whose largest there is no minimiser."""
+
+    def _check_targets(self, y: npt.NDArray[Any]) -> None:
+        """Refuse targets that the loss cannot take."""
+
+    def _weighted(self, labels: Sequence[Label], sample_weight: Any) -> Array:
+        """The weights of rows with these labels in the objective."""
+        return checked_weights(sample_weight, len(labels))
+
+    def _kept_weights(self, labels: Sequence[Label], slots: Slots) -> Array:
+        """The weights of the rows at ``slots`` once they have these labels, where no others are given."""
+        return self._session.weights_at(slots)
 
     def _check(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
         # scikit-learn's own messages for these mistakes would show the rows.
@@ -263,6 +314,18 @@ class CertifiedEstimator(BaseEstimator):
 
     def _labels(self, y: Any) -> list[Label]:
         raise NotImplementedError
+
+    def _plain_params(self) -> dict[str, Any]:
+        """Constructor parameters as JSON values, for saving."""
+        params = self.get_params(deep=False)
+        return {**params, "features": None if params["features"] is None else params["features"].to_dict()}
+
+    @classmethod
+    def _from_plain(cls, params: dict[str, Any]) -> Self:
+        """The unfitted estimator that `_plain_params` describes."""
+        features = params["features"]
+        features = None if features is None else Provenance.from_dict(features)
+        return cls(**{**params, "assumptions": tuple(params["assumptions"]), "features": features})
 
     def _announce(self) -> Self:
         """Publish the session's last release."""
@@ -285,42 +348,3 @@ class CertifiedEstimator(BaseEstimator):
         self.n_features_in_ = fitted["n_features"]
         if fitted["feature_names"] is not None:
             self.feature_names_in_ = np.array(fitted["feature_names"], dtype=object)
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
-        raise TypeError("assumptions must be a sequence of strings, such as ['scaler fitted on public data']")
-    return tuple(values)
-
-
-def _provenance(value: Any) -> Provenance:
-    if value is None:
-        return Provenance()
-    if not isinstance(value, Provenance):
-        raise TypeError(
-            f"features must be None or a Provenance, such as Provenance.public(…); got a {type(value).__name__}"
-        )
-    return value
-
-
-def _sample_weights(values: Any, count: int) -> Array:
-    """Return (n,) weights; unlike scikit-learn's check, rows that enter later may all weigh zero."""
-    if values is None:
-        return np.ones(count)
-    weights = np.asarray(values, dtype=np.float64)
-    weights = np.full(count, float(weights)) if weights.ndim == 0 else weights
-    if weights.shape != (count,):
-        raise ValueError(f"sample_weight has shape {weights.shape}: give one weight for each of the {count} rows")
-    if not np.all((weights >= 0.0) & (weights <= MAGNITUDE_LIMIT)):
-        raise ValueError(f"sample_weight must be finite, not negative and at most {MAGNITUDE_LIMIT:g}")
-    if np.any((weights > 0.0) & (weights < SMALLEST_WEIGHT)):
-        raise ValueError("sample_weight holds subnormal values: use 0 to leave a row out")
-    return weights.copy()
-
-
-def _positive(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} must be a positive number; got {value!r}")
-    if not (0.0 < float(value) < np.inf):
-        raise ValueError(f"{name} must be positive and finite; got {value!r}")
-    return float(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,13 @@ Label = Any
 
 
 class Encoding(Protocol):
-    """How labels become targets (n, K) of a separable loss."""
+    """How labels become targets (n, K) of a separable loss.
+
+    Attributes:
+        has_classes: whether labels are classes, so that their counts matter, or numbers.
+    """
+
+    has_classes: ClassVar[bool]
 
     def classes(self, counts: Mapping[Label, int]) -> tuple[Label, ...]:
         """The labels with a row of positive weight, sorted; empty for regression."""
@@ -34,6 +40,8 @@ class Encoding(Protocol):
 
 class OneVsRest:
     """±1 targets: one output for two classes (the second is +1), one per class beyond, none for a single class."""
+
+    has_classes: ClassVar[bool] = True
 
     def classes(self, counts: Mapping[Label, int]) -> tuple[Label, ...]:
         try:
@@ -61,6 +69,8 @@ class OneVsRest:
 class OneHot:
     """0/1 targets for a coupled loss: one output per class, none for a single class."""
 
+    has_classes: ClassVar[bool] = True
+
     def classes(self, counts: Mapping[Label, int]) -> tuple[Label, ...]:
         return OneVsRest().classes(counts)
 
@@ -82,6 +92,8 @@ class OneHot:
 
 class RealTargets:
     """Real targets: one output per target column."""
+
+    has_classes: ClassVar[bool] = False
 
     def classes(self, counts: Mapping[Label, int]) -> tuple[Label, ...]:
         return ()

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from certified.certificates.provenance import Provenance
+from certified.data.sources import RowSource
 from certified.estimators.snapshot import HeldRows, facts_of, restore
+from certified.estimators.streamed import StreamedSession
+from certified.estimators.streamed_snapshot import StreamedPart, restore_streamed
 
 if TYPE_CHECKING:
     from certified.estimators.base import CertifiedEstimator
@@ -55,7 +57,8 @@ class SavedModel:
         released: released weights (p, K).
         facts: secrets that are neither arrays nor rows.
         weights: noise-free weights (p, K), a secret.
-        rows: the rows in force, secrets.
+        rows: the rows in force, secrets; None where they are kept elsewhere or streamed.
+        streamed: in place of streamed rows, which of them are in force; a secret.
     """
 
     estimator: str
@@ -66,14 +69,25 @@ class SavedModel:
     facts: dict[str, Any] | None = None
     weights: Array | None = None
     rows: HeldRows | None = None
+    streamed: StreamedPart | None = None
 
-    def build(self, kind: type[Model]) -> Model:
-        """Return the model; without secrets it predicts but cannot delete."""
-        features = self.params["features"]
-        features = None if features is None else Provenance.from_dict(features)
-        model = kind(**{**self.params, "assumptions": tuple(self.params["assumptions"]), "features": features})
+    def build(self, kind: type[Model], source: RowSource | None = None) -> Model:
+        """Return the model; without secrets, or a source where the rows are streamed, it predicts but cannot delete.
+
+        Raises:
+            SourceChangedError: ``source`` does not hold the rows that the model was trained on.
+            ValueError: the rows were not streamed, so there is no place for a source.
+        """
+        model = kind._from_plain(self.params)
+        if source is not None and self.facts is not None and self.streamed is None:
+            raise ValueError("rows must be left out: this model was trained on arrays, and its secret file holds them")
         if self.facts is not None and self.weights is not None and self.rows is not None:
             model._session = restore(model._recipe(), self.facts, self.rows, self.weights, self.released)
+            model.certificate_ = model._session.certificate
+        if self.facts is not None and self.weights is not None and self.streamed is not None and source is not None:
+            model._session = restore_streamed(
+                model._recipe(), self.facts, self.streamed, self.weights, self.released, source
+            )
             model.certificate_ = model._session.certificate
         model._publish(self.released, self.fitted)
         return model
@@ -81,7 +95,7 @@ class SavedModel:
     @property
     def public(self) -> SavedModel:
         """The same without secrets."""
-        return replace(self, facts=None, weights=None, rows=None)
+        return replace(self, facts=None, weights=None, rows=None, streamed=None)
 
     def with_rows(self, rows: HeldRows | None) -> SavedModel:
         """The same with rows that were kept elsewhere."""
@@ -99,6 +113,10 @@ class SavedModel:
         if self.rows is not None:
             texts["rows"] = {"ids": self.rows.ids, "subjects": self.rows.subjects, "labels": self.rows.labels}
             arrays |= {"features": self.rows.features, "sample_weights": self.rows.weights}
+        if self.streamed is not None:
+            later = self.streamed.later
+            texts["later"] = {"ids": later.ids, "subjects": later.subjects, "labels": later.labels}
+            arrays |= {"features": later.features, "sample_weights": later.weights, **self.streamed.arrays()}
         return _archive(texts, **arrays)
 
     def _header(self) -> dict[str, Any]:
@@ -107,7 +125,7 @@ class SavedModel:
 
 
 def saved(model: CertifiedEstimator, *, rows: bool = True) -> SavedModel:
-    """Return what saving ``model`` keeps; ``rows=False`` spares a copy of all rows.
+    """Return what saving ``model`` keeps; ``rows=False`` spares a copy of all rows, if they are in memory.
 
     Raises:
         NotFittedError, RuntimeError: the model is not fitted, or was loaded without its secrets.
@@ -115,21 +133,15 @@ def saved(model: CertifiedEstimator, *, rows: bool = True) -> SavedModel:
     session = model._open()
     return SavedModel(
         estimator=type(model).__name__,
-        params=_plain(model),
+        params=model._plain_params(),
         fitted=model._public_attributes(),
         statement=session.certificate.statement(),
         released=session.released,
         facts=facts_of(session),
         weights=session.state.weights,
-        rows=HeldRows.of(session) if rows else None,
+        rows=HeldRows.of(session) if rows and not isinstance(session, StreamedSession) else None,
+        streamed=StreamedPart.of(session) if isinstance(session, StreamedSession) else None,
     )
-
-
-def _plain(model: CertifiedEstimator) -> dict[str, Any]:
-    """Constructor parameters as JSON values."""
-    params = model.get_params(deep=False)
-    features: Provenance | None = params["features"]
-    return {**params, "features": None if features is None else features.to_dict()}
 
 
 def save(path: str | Path, model: CertifiedEstimator) -> None:
@@ -160,24 +172,17 @@ def loads(content: bytes) -> SavedModel:
 
 
 def restored(model: SavedModel) -> CertifiedEstimator:
-    """Return the model, whatever its estimator.
+    """Return the model, whichever estimator of this library it is.
 
     Raises:
-        ModelFormatError: the estimator is unknown.
+        ModelFormatError: the estimator, or its loss, is none of this library.
     """
     from certified import estimators
+    from certified.estimators.base import CertifiedEstimator
 
-    kinds: list[type[CertifiedEstimator]] = [
-        estimators.CertifiedGammaRegressor,
-        estimators.CertifiedLinearSVC,
-        estimators.CertifiedLogisticRegression,
-        estimators.CertifiedPoissonRegressor,
-        estimators.CertifiedRidge,
-        estimators.CertifiedSoftmaxRegression,
-    ]
-    kind = next((kind for kind in kinds if kind.__name__ == model.estimator), None)
-    if kind is None:
-        raise ModelFormatError(f"the content holds no estimator of this library, but a {model.estimator}")
+    kind = getattr(estimators, str(model.estimator), None)
+    if not (isinstance(kind, type) and issubclass(kind, CertifiedEstimator)):
+        raise ModelFormatError(f"an estimator {model.estimator!r} that this version does not know: update it")
     return model.build(kind)
 
 
@@ -190,7 +195,7 @@ def released_weights(path: str | Path) -> Array:
     return _read(Path(path))[1]["released"]
 
 
-def _saved(texts: dict[str, Any], arrays: dict[str, Array], name: str) -> SavedModel:
+def _saved(texts: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], name: str) -> SavedModel:
     header = texts["header"]
     if header.get("format") != FORMAT:
         raise ModelFormatError(f"{name} does not hold a model of format {FORMAT!r}")
@@ -198,6 +203,11 @@ def _saved(texts: dict[str, Any], arrays: dict[str, Array], name: str) -> SavedM
         rows = None
         if "rows" in texts:
             rows = HeldRows(**texts["rows"], weights=arrays["sample_weights"], features=arrays["features"])
+        streamed = None
+        if "later" in texts:
+            later = HeldRows(**texts["later"], weights=arrays["sample_weights"], features=arrays["features"])
+            known = arrays.get("names"), arrays.get("owners")
+            streamed = StreamedPart(arrays["present"], arrays["checksums"], *known, later)
         public = {key: header[key] for key in ("estimator", "params", "fitted", "statement")}
         return SavedModel(
             **public,
@@ -205,12 +215,13 @@ def _saved(texts: dict[str, Any], arrays: dict[str, Array], name: str) -> SavedM
             facts=texts.get("secret"),
             weights=arrays.get("weights"),
             rows=rows,
+            streamed=streamed,
         )
     except (KeyError, TypeError):
         raise ModelFormatError(f"{name} lacks parts of a saved model, or is damaged") from None
 
 
-def _archive(texts: dict[str, Any], **arrays: Array) -> bytes:
+def _archive(texts: dict[str, Any], **arrays: npt.NDArray[Any]) -> bytes:
     encoded = {name: np.frombuffer(json.dumps(value).encode(), np.uint8) for name, value in texts.items()}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **encoded, **arrays)
@@ -231,7 +242,7 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     try:
         with path.open("rb") as file:
             return _parse(file, str(path))
@@ -241,11 +252,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         raise ModelFormatError(f"{path} cannot be read ({type(error).__name__})") from None
 
 
-def _parse(file: BinaryIO, name: str) -> tuple[dict[str, Any], dict[str, Array]]:
+def _parse(file: BinaryIO, name: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             contents = {key: archive[key] for key in archive.files}
-        kept = ("header", "secret", "rows")
+        kept = ("header", "secret", "rows", "later")
         texts = {n: json.loads(bytes(contents.pop(n)).decode()) for n in kept if n in contents}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelFormatError(f"{name} is not a saved model, or is damaged ({type(error).__name__})") from None

@@ -1,4 +1,4 @@
-"""Labels, sample weights and digests of the rows in force, slot by slot; a change makes a new register."""
+"""Labels, sample weights and digests of rows in memory, slot by slot; a change makes a new register."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from certified.certificates.commitment import Label
+from certified.certificates.commitment import Label, rows_commitment
 
 Array = npt.NDArray[np.float64]
 Slots = npt.NDArray[np.int64]
 
-_UNITS = 1 << 1074
+UNITS = 1 << 1074
+"""Units in one."""
 
 
 @dataclass(frozen=True, repr=False)
-class Register:
+class HeldRegister:
     """What the model knows of each slot beside its features. A secret, like the rows.
 
     Attributes:
@@ -39,14 +40,21 @@ class Register:
     exact_weight: int = 0
 
     @classmethod
-    def empty(cls, slots: int) -> Register:
+    def empty(cls, slots: int) -> HeldRegister:
         """A register of free slots."""
         return cls([None] * slots, np.zeros(slots), [None] * slots, [], Counter())
+
+    def __len__(self) -> int:
+        return len(self.ordered)
+
+    def commitment(self, nonce: bytes) -> str:
+        """The commitment to the rows in force."""
+        return rows_commitment(nonce, self.ordered)
 
     @property
     def total_weight(self) -> float:
         """Σ c_i, correctly rounded."""
-        return self.exact_weight / _UNITS
+        return self.exact_weight / UNITS
 
     @property
     def free(self) -> Iterable[int]:
@@ -60,16 +68,18 @@ class Register:
 
     def changed(
         self, out: Slots, into: Slots, labels: Sequence[Label], weights: Array, digests: Sequence[bytes]
-    ) -> Register:
+    ) -> HeldRegister:
         """Return the register with the slots ``out`` freed and then the slots ``into`` filled."""
         spare = max(0, int(into.max(initial=-1)) + 1 - len(self.labels))
-        after = Register(
+        after = HeldRegister(
             self.labels + [None] * spare,
             np.pad(self.weights, (0, spare)),
             self.digests + [None] * spare,
             self.ordered.copy(),
             self.counts.copy(),
-            self.exact_weight + sum(map(_exact, weights.tolist())) - sum(map(_exact, self.weights[out].tolist())),
+            self.exact_weight
+            + sum(map(exact_units, weights.tolist()))
+            - sum(map(exact_units, self.weights[out].tolist())),
         )
         for slot in out.tolist():
             after._free(slot)
@@ -95,6 +105,7 @@ class Register:
         self.labels[slot], self.weights[slot], self.digests[slot] = None, 0.0, None
 
 
-def _exact(weight: float) -> int:
+def exact_units(weight: float) -> int:
+    """A weight in units of 2⁻¹⁰⁷⁴."""
     numerator, denominator = weight.as_integer_ratio()
-    return numerator * (_UNITS // denominator)
+    return numerator * (UNITS // denominator)

@@ -1,32 +1,34 @@
-"""One trained model with its rows: the only place that changes state, each request all or nothing."""
+"""One trained model with its rows: the only place that changes state, each request all or nothing.
+
+Where the rows are is for `certified.estimators.held` and `certified.estimators.streamed` to say.
+"""
 
 from __future__ import annotations
 
-import itertools
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from certified.certificates.certificate import Certificate
-from certified.certificates.commitment import row_digests, rows_commitment
 from certified.certificates.issue import Event, issue
 from certified.certificates.provenance import Provenance
-from certified.data.index import Id, RowIndex, UnknownIdError
+from certified.data.index import Id, RowIndex
 from certified.data.rows import Rows
 from certified.estimators.encoding import Encoding, Label
-from certified.estimators.register import Register, Slots
 from certified.losses import Loss
-from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
 from certified.privacy.noise import idealized_gaussian, release_gaussian
 from certified.removal import LedgerState, RemovalState, UpdateInfo, initialise, settled, update
 from certified.removal.outputs import select_outputs
 
 Array = npt.NDArray[np.float64]
+Slots = npt.NDArray[np.int64]
+Classes = tuple[Label, ...]
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,36 @@ class NewRows:
         return len(self.labels)
 
 
+class Register(Protocol):
+    """What is known of the rows in force beside their features."""
+
+    @property
+    def counts(self) -> Counter[Label]:
+        """Rows of positive weight for each label."""
+        ...
+
+    @property
+    def total_weight(self) -> float:
+        """Σ c_i, correctly rounded."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def commitment(self, nonce: bytes) -> str:
+        """The commitment to the rows in force."""
+        ...
+
+
+R = TypeVar("R", bound=Register)
+
+
 @dataclass(repr=False)
-class Session:
+class Session(Generic[R]):
     """Rows in force, their ids, the removal state (secret) and the last release (public)."""
 
     recipe: Recipe
     index: RowIndex
-    register: Register
+    register: R
     salt: bytes
     budget: ReleaseBudget
     remarks: tuple[str, ...]
@@ -85,61 +110,55 @@ class Session:
     certificate: Certificate = field(init=False)
     removed_total: int = 0
 
-    @classmethod
-    def train(
-        cls,
-        recipe: Recipe,
-        budget: ReleaseBudget,
-        new: NewRows,
-        ids: Sequence[Id],
-        subjects: Sequence[Id] | None,
-        remarks: tuple[str, ...],
-        features: Provenance,
-    ) -> Session:
-        """Train on ``new``, release and certify."""
-        session = cls(recipe, RowIndex(), Register.empty(0), os.urandom(32), budget, remarks, features)
-        slots = np.arange(len(new), dtype=np.int64)
-        register = session._enter(new, slots[:0], slots)
-        classes = recipe.encoding.classes(register.counts)
-        rows = Rows.from_arrays(new.features, recipe.encoding.targets(new.labels, classes), new.weights)
-        objective = Objective(recipe.loss, rows, recipe.alpha(register), recipe.fit_intercept)
-        state, info = initialise(objective, budget.target)
-        session._release("fit", state, info, register, removed=0, added=len(new))
-        session.index.put(ids, slots, subjects)
-        return session
-
     def ids_of_labels(self, labels: Sequence[Label]) -> list[Id]:
         """Ids of all rows in force with one of ``labels``.
 
         Raises:
             UnknownIdError: no row in force has a label.
         """
-        if not labels:
-            raise ValueError("labels is empty: name at least one label")
-        for position, label in enumerate(labels):
-            if label in labels[:position]:
-                raise ValueError(f"labels names {label!r} twice: name each label once")
-            if label is None or label not in self.register.labels:
-                raise UnknownIdError(f"labels: no row in force has the label {label!r}")
-        held = self.register.labels
-        return [key for key in self.index.ids if held[int(self.index.slots([key])[0])] in labels]
+        raise NotImplementedError
+
+    def labels_at(self, slots: Slots) -> list[Label]:
+        """The labels of rows in force."""
+        raise NotImplementedError
+
+    def weights_at(self, slots: Slots) -> Array:
+        """The sample weights of rows in force."""
+        raise NotImplementedError
+
+    def add(self, new: NewRows, ids: Sequence[Id], subjects: Sequence[Id] | None) -> Certificate:
+        """Add rows and release; on any error nothing has changed."""
+        raise NotImplementedError
+
+    def correct(self, new: NewRows, ids: Sequence[Id]) -> Certificate:
+        """Replace rows, keeping their ids and subjects, and release; on any error nothing has changed."""
+        raise NotImplementedError
+
+    def _enter(self, new: NewRows | None, out: Slots, into: Slots) -> R:
+        """The register after the change; ``self`` is only read."""
+        raise NotImplementedError
+
+    def _placed(
+        self,
+        rows: Any,
+        register: R,
+        new: NewRows | None,
+        added: Rows | None,
+        into: Slots,
+        classes: Classes,
+        fresh: bool,
+    ) -> Rows:
+        """``rows`` with the new ones at ``into``, and with ``fresh`` targets for ``classes`` where these changed."""
+        raise NotImplementedError
+
+    def _erase(self, gone: Slots) -> None:
+        """Overwrite the rows that left, where they are in memory."""
+        raise NotImplementedError
 
     def remove(self, ids: Sequence[Id]) -> Certificate:
         """Delete rows and release; on any error nothing has changed."""
         slots = self.index.slots(ids)
         return self._change("remove", slots, ids, None, slots[:0], (), None)
-
-    def add(self, new: NewRows, ids: Sequence[Id], subjects: Sequence[Id] | None) -> Certificate:
-        """Add rows and release; on any error nothing has changed."""
-        self.index.check_new(ids)
-        beyond = itertools.count(len(self.register.labels))
-        slots = list(itertools.islice(itertools.chain(self.register.free, beyond), len(new)))
-        return self._change("add", np.zeros(0, dtype=np.int64), (), new, np.array(slots, np.int64), ids, subjects)
-
-    def correct(self, new: NewRows, ids: Sequence[Id]) -> Certificate:
-        """Replace rows, keeping their ids and subjects, and release; on any error nothing has changed."""
-        slots = self.index.slots(ids)
-        return self._change("correct", slots, (), new, slots, (), None)
 
     def release(self) -> Certificate:
         """Release the same state once more with fresh noise, polished where the budget left demands it."""
@@ -156,7 +175,7 @@ class Session:
         new: NewRows | None,
         into: Slots,
         ids: Sequence[Id],
-        subjects: Sequence[Id] | None,
+        subjects: Sequence[Id | None] | None,
     ) -> Certificate:
         """Take the rows at ``out`` out, put ``new`` at ``into``; compute everything first, commit last."""
         if new is not None:
@@ -170,25 +189,15 @@ class Session:
         certificate = self._release(kind, state, info, register, removed=len(out), added=added)
         self.index.drop(forgotten)
         self.index.put(ids, into[: len(ids)], subjects)
-        gone = np.setdiff1d(out, into)
-        if len(gone):
-            objective = replace(self.state.objective, rows=self.state.objective.rows.erase(gone))
-            self.state = replace(self.state, objective=objective)
+        self._erase(np.setdiff1d(out, into))
         return certificate
-
-    def _enter(self, new: NewRows | None, out: Slots, into: Slots) -> Register:
-        """The register after the change; ``self`` is only read."""
-        if new is None:
-            return self.register.changed(out, into, [], np.zeros(0), [])
-        digests = row_digests(self.salt, new.features, new.labels, new.weights)
-        return self.register.changed(out, into, new.labels, new.weights, digests)
 
     def _move(
         self,
         out: Slots,
         new: NewRows | None,
         into: Slots,
-        register: Register,
+        register: R,
     ) -> tuple[LedgerState, UpdateInfo]:
         """Compute the state after the change; ``self`` is only read."""
         encoding = self.recipe.encoding
@@ -201,24 +210,13 @@ class Session:
                 state = select_outputs(state, carried)
         rows = state.objective.rows
         removed = rows.take(out) if len(out) else None
-        changed = rows.without(out)
-        if len(register.labels) > rows.slots:
-            changed = changed.enlarged(len(register.labels) + len(register.labels) // 8)
         added = None
         if new is not None:
             added = Rows.from_arrays(new.features, encoding.targets(new.labels, classes), new.weights)
-            if carried is None:
-                changed = changed.with_targets(np.zeros((changed.slots, added.n_outputs)))
-            changed = changed.place(added, into)
-        alpha = self.recipe.alpha(register)
+        changed = self._placed(rows.without(out), register, new, added, into, classes, carried is None)
+        objective = replace(state.objective, rows=changed, alpha=self.recipe.alpha(register))
         if carried is None:
-            held = register.held
-            outputs = encoding.targets([register.labels[slot] for slot in held], classes)
-            targets = np.zeros((changed.slots, outputs.shape[1]))
-            targets[held] = outputs
-            objective = replace(state.objective, rows=changed.with_targets(targets), alpha=alpha)
             return initialise(objective, self.budget.target, encoding.start(state.weights, self.classes, classes))
-        objective = replace(state.objective, rows=changed, alpha=alpha)
         return update(state, objective, self.budget.target, removed, added)
 
     def _release(
@@ -226,7 +224,7 @@ class Session:
         kind: str,
         state: LedgerState,
         info: UpdateInfo,
-        register: Register,
+        register: R,
         *,
         removed: int,
         added: int,
@@ -246,9 +244,9 @@ class Session:
             removed=removed,
             added=added,
             removed_total=self.removed_total + removed,
-            remaining=len(register.ordered),
+            remaining=len(register),
             classes=_plain(classes),
-            rows_commitment=rows_commitment(nonce, register.ordered),
+            rows_commitment=register.commitment(nonce),
             salt=self.salt,
             assumptions=self.remarks,
             features=self.features,

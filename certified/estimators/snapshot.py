@@ -15,7 +15,8 @@ from certified.certificates.commitment import row_digests
 from certified.data.index import Id, RowIndex
 from certified.data.rows import Rows
 from certified.estimators.encoding import Label
-from certified.estimators.register import Register
+from certified.estimators.held import HeldSession
+from certified.estimators.register import HeldRegister
 from certified.estimators.session import Recipe, Session
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
@@ -45,8 +46,14 @@ class HeldRows:
         return f"HeldRows({len(self.ids)} rows)"
 
     @classmethod
-    def of(cls, session: Session) -> HeldRows:
-        """The rows of a session, in the order of their slots."""
+    def of(cls, session: Session[Any]) -> HeldRows:
+        """The rows of a session in memory, in the order of their slots.
+
+        Raises:
+            TypeError: they are streamed.
+        """
+        if not isinstance(session, HeldSession):
+            raise TypeError("the rows of this model are streamed, and only rows in memory can be kept: fit on arrays")
         held, rows, register = session.register.held, session.state.objective.rows, session.register
         return cls(
             ids=session.index.ids,
@@ -56,12 +63,17 @@ class HeldRows:
             features=np.asarray(rows.features).reshape(-1, rows.n_features)[held],
         )
 
+    @property
+    def plain_labels(self) -> list[Label]:
+        """The labels, tuples where a file made lists of them."""
+        return [tuple(label) if isinstance(label, list) else label for label in self.labels]
+
     def digests(self, salt: bytes) -> list[bytes]:
         """The commitment digest of each row."""
         return row_digests(salt, self.features, self.labels, self.weights)
 
 
-def facts_of(session: Session) -> dict[str, Any]:
+def facts_of(session: Session[Any]) -> dict[str, Any]:
     """Everything but rows and arrays, as JSON values. A secret.
 
     The ledger's Hessian and its points are left out: they were computed with rows that have gone since.
@@ -79,7 +91,7 @@ def facts_of(session: Session) -> dict[str, Any]:
     }
 
 
-def restore(recipe: Recipe, facts: dict[str, Any], rows: HeldRows, weights: Array, released: Array) -> Session:
+def restore(recipe: Recipe, facts: dict[str, Any], rows: HeldRows, weights: Array, released: Array) -> HeldSession:
     """Return the session that `facts_of` and `HeldRows.of` describe; its Hessian is formed anew.
 
     Args:
@@ -91,20 +103,25 @@ def restore(recipe: Recipe, facts: dict[str, Any], rows: HeldRows, weights: Arra
     """
     certificate = Certificate.from_dict(facts["certificate"])
     recipe = replace(recipe, seed=facts["seed"])
-    labels: list[Any] = [tuple(label) if isinstance(label, list) else label for label in rows.labels]
+    labels = rows.plain_labels
     placed = Rows.from_arrays(rows.features, recipe.encoding.targets(labels, certificate.classes), rows.weights)
-    objective = Objective(recipe.loss, placed, facts["alpha"], recipe.fit_intercept)
-    _, gradient = assess(objective, weights)
-    linearisation = linearise(objective, weights)
     salt = bytes.fromhex(facts["salt"])
     index = RowIndex(facts["next_id"])
-    for slot, (key, subject) in enumerate(zip(rows.ids, rows.subjects, strict=True)):
-        index.put([key], np.array([slot]), None if subject is None else [subject])
     slots = np.arange(len(labels), dtype=np.int64)
+    index.put(rows.ids, slots, rows.subjects)
     digests = row_digests(salt, rows.features, labels, rows.weights)
-    register = Register.empty(0).changed(slots[:0], slots, labels, rows.weights, digests)
+    register = HeldRegister.empty(0).changed(slots[:0], slots, labels, rows.weights, digests)
     remarks, features = tuple(facts["remarks"]), certificate.provenance
-    session = Session(recipe, index, register, salt, ReleaseBudget(**facts["budget"]), remarks, features)
+    session = HeldSession(recipe, index, register, salt, ReleaseBudget(**facts["budget"]), remarks, features)
+    resume(session, Objective(recipe.loss, placed, facts["alpha"], recipe.fit_intercept), facts, weights, released)
+    return session
+
+
+def resume(session: Session[Any], objective: Objective, facts: dict[str, Any], weights: Array, released: Array) -> None:
+    """Set what a session without a past lacks: the state at its weights and its last release."""
+    certificate = Certificate.from_dict(facts["certificate"])
+    _, gradient = assess(objective, weights)
+    linearisation = linearise(objective, weights)
     # The bound of the state is the one on record: it was proved for these weights and rows.
     bound = DistanceBound(
         value=certificate.distance_bound,
@@ -119,4 +136,3 @@ def restore(recipe: Recipe, facts: dict[str, Any], rows: HeldRows, weights: Arra
     session.classes, session.info = certificate.classes, UpdateInfo(0, 0, relinearised=True)
     session.nonce, session.released = bytes.fromhex(facts["nonce"]), released
     session.certificate, session.removed_total = certificate, facts["removed_total"]
-    return session

@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from certified.certificates.commitment import Label
 from certified.verification.objective import REGRESSIONS
+from certified.verification.reading import MAGNITUDE_LIMIT, ReadFeatures, RowReader, read_all
 
 Array = npt.NDArray[np.float64]
 
-MAGNITUDE_LIMIT = 1e60
-"""No certificate covers larger numbers."""
 SIGNS = {"poisson": "non-negative", "gamma": "positive"}
 """Targets for which the loss is convex and its constants hold (claims C-poisson, C-gamma)."""
 
@@ -29,7 +28,7 @@ class Evidence:
     """Rows, labels and weights that could belong to some certificate.
 
     Attributes:
-        features: (n, d).
+        features: (n, d), to be had stretch by stretch.
         values: (n,) labels, or (n, K) targets, as given.
         sample_weights: (n,) c_i ≥ 0.
         weights: W (p, K), noise-free.
@@ -37,7 +36,7 @@ class Evidence:
         nonce: nonce of the weights' commitment, if given.
     """
 
-    features: Array
+    features: Array | ReadFeatures
     values: npt.NDArray[Any]
     sample_weights: Array
     weights: Array
@@ -47,7 +46,14 @@ class Evidence:
     @classmethod
     def validated(cls, X: Any, y: Any, weights: Any, sample_weight: Any, released: Any, nonce: Any) -> Evidence:
         """Check everything that can be checked without a certificate; errors name the argument and the remedy."""
-        features = _real("X", X, 2)
+        features: Array | ReadFeatures
+        if isinstance(X, RowReader):
+            if y is not None or sample_weight is not None:
+                raise ValueError("y and sample_weight must be None where X is read: it holds labels and weights itself")
+            rows = read_all(X)
+            features, y, sample_weight = rows.features, rows.values, rows.sample_weights
+        else:
+            features = _real("X", X, 2)
         n, d = features.shape
         values = np.asarray(y)
         if values.ndim not in (1, 2) or len(values) != n:
@@ -73,6 +79,13 @@ class Evidence:
         if nonce is not None and not isinstance(nonce, bytes):
             raise TypeError("nonce must be the bytes of the audit bundle")
         return cls(features, values, c, weights, released, nonce)
+
+    @property
+    def counted_features(self) -> Array | ReadFeatures:
+        """The features of the rows that count."""
+        return (
+            self.features.at(self.counted) if isinstance(self.features, ReadFeatures) else self.features[self.counted]
+        )
 
     @property
     def counted(self) -> npt.NDArray[np.bool_]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ import numpy.typing as npt
 from scipy.special import gammainccinv, gammaincinv
 
 from certified.certificates.certificate import Certificate
-from certified.certificates.commitment import row_digests, rows_commitment, weights_commitment
+from certified.certificates.commitment import row_digests, table_commitment, weights_commitment
 from certified.verification.evidence import Evidence, UnfitLabelsError, one_hot, one_vs_rest
 from certified.verification.figures import check_figures
-from certified.verification.objective import LOSSES, REGRESSIONS, ArbObjective, Progress
+from certified.verification.objective import BLOCK_ENTRIES, LOSSES, REGRESSIONS, ArbObjective, Progress
 from certified.verification.record import check_form, check_record
 from certified.verification.report import Check as Check
 from certified.verification.report import VerificationError as VerificationError
@@ -48,10 +48,11 @@ def verify(
 
     Args:
         certificate: the certificate.
-        X: (n, d) the remaining rows, in any order.
-        y: (n,) their labels; (n,) or (n, K) targets of a regression.
+        X: (n, d) the remaining rows, in any order; or a source of them (`certified.data.sources`, or anything with
+            ``length``, ``n_features`` and ``read``), which is read chunk by chunk and holds y and sample_weight, too.
+        y: (n,) their labels; (n,) or (n, K) targets of a regression; None for a source.
         weights: (p, K) float64, the noise-free weights W: a secret; p = d, plus one for an intercept.
-        sample_weight: (n,) weights c_i ≥ 0; 1 by default.
+        sample_weight: (n,) weights c_i ≥ 0; 1 by default, None for a source.
         released: (p, K) float64, the released weights, to check their commitment and the size of the noise.
         nonce: the secret nonce of the commitments to rows and weights, to check both.
         progress: called with (rows done, rows) after each block of rows, anew for each pass.
@@ -91,8 +92,7 @@ def _check_rows(c: Certificate, evidence: Evidence, progress: Progress | None) -
     if evidence.nonce is None:
         yield Check("rows_commitment", None, "not examined: no nonce given")
     else:
-        digests = row_digests(bytes.fromhex(c.salt), evidence.features, labels, evidence.sample_weights)
-        committed = rows_commitment(evidence.nonce, digests) == c.rows_commitment
+        committed = table_commitment(evidence.nonce, _digests(c, evidence, labels, progress)) == c.rows_commitment
         yield Check("rows_commitment", committed, "the rows, labels and sample weights must be the committed ones")
     if c.loss in REGRESSIONS:
         targets = np.array(labels, dtype=np.float64).reshape(n, -1 if n else c.n_outputs)
@@ -102,12 +102,13 @@ def _check_rows(c: Certificate, evidence: Evidence, progress: Progress | None) -
     fits = given == (c.n_features, c.n_features + c.fit_intercept, c.n_outputs, c.n_outputs)
     yield Check("shape", fits, f"{c.n_features} features, {c.n_outputs} outputs, intercept: {c.fit_intercept}")
     if not (fits and c.loss in LOSSES):
-        yield Check("distance_bound", None, "not examined: rows, labels and weights do not fit the certificate")
+        lacking = "rows, labels and weights do not fit the certificate" if not fits else f"no formulas for {c.loss!r}"
+        yield Check("distance_bound", None, f"not examined: {lacking}")
         return
     used = evidence.counted
     objective = ArbObjective(
         loss=c.loss,
-        features=evidence.features[used],
+        features=evidence.counted_features,
         targets=targets[used],
         sample_weights=evidence.sample_weights[used],
         alpha=c.alpha,
@@ -116,6 +117,22 @@ def _check_rows(c: Certificate, evidence: Evidence, progress: Progress | None) -
         progress=progress,
     )
     yield from check_figures(c, objective)
+
+
+def _digests(
+    c: Certificate, evidence: Evidence, labels: Sequence[Any], progress: Progress | None
+) -> npt.NDArray[np.bytes_]:
+    """The digests of the rows, sorted, by a pass of its own."""
+    (n, d), salt = evidence.features.shape, bytes.fromhex(c.salt)
+    table, size = np.zeros(n, dtype="S32"), max(1, BLOCK_ENTRIES // max(1, d))
+    for start in range(0, n, size):
+        rows = slice(start, start + size)
+        digests = row_digests(salt, evidence.features[rows], labels[rows], evidence.sample_weights[rows])
+        table[rows] = np.frombuffer(b"".join(digests), dtype="S32")
+        if progress is not None:
+            progress(start + len(digests), n)
+    table.sort()
+    return table
 
 
 def _alpha(c: Certificate, sample_weights: Array) -> float:

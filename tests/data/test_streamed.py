@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from certified.data.rows import BLOCK, Rows
 from certified.data.sources import ArraySource, SourceChangedError
-from certified.data.streamed import CHUNK_ENTRIES, StreamedRows
+from certified.data.streamed import CHUNK_ENTRIES, Outputs, StreamedRows
 
 Array = npt.NDArray[np.float64]
 FIELDS = ("features", "targets", "weights", "norms")
@@ -239,12 +240,49 @@ def test_operations_on_all_rows_in_memory_are_refused() -> None:
     for action in (
         lambda: rows.place(one, at(1)),
         lambda: rows.with_targets(np.ones((20, 1))),
-        lambda: rows.select_outputs([0]),
         lambda: rows.enlarged(99),
         lambda: rows.erase(at(1)),
     ):
         with pytest.raises(TypeError):
             action()
+
+
+def test_targets_are_encoded_chunk_by_chunk() -> None:
+    """Whatever is derived from the rows keeps the encoding; the source's own targets stay what they are."""
+    _, targets, weights = arrays(20)
+    rows = make().encoded(Outputs(3, lambda t: np.stack([t[:, 0], -t[:, 0], t[:, 1]], axis=1)))
+    assert (rows.n_outputs, rows.without(at(1)).n_outputs, make().n_outputs) == (3, 3, 2)
+    chosen = rows.select_outputs([2, 1])
+    assert chosen.n_outputs == 2
+    kept = weights > 0.0
+    np.testing.assert_array_equal(in_force(chosen)["targets"], np.stack([targets[:, 1], -targets[:, 0]], axis=1)[kept])
+    np.testing.assert_array_equal(flat(chosen.take(at(4)), "targets")[0], [targets[4, 1], -targets[4, 0]])
+    np.testing.assert_array_equal(chosen.values(at(4))[1], targets[[4]])
+    np.testing.assert_array_equal(in_force(make().select_outputs([1]))["targets"], targets[kept][:, 1:])
+    with pytest.raises(TypeError, match="use extend"):
+        rows.append(Rows.from_arrays(np.ones((1, 3)), np.ones((1, 3)), np.ones(1)))
+    grown = rows.extend(np.ones((2, 3)), np.array([[5.0, 6.0], [7.0, 8.0]]), np.array([1.0, 0.0]))
+    assert (grown.length, grown.in_force) == (22, rows.in_force + 1)
+    np.testing.assert_array_equal(in_force(grown)["targets"][-1], [5.0, -5.0, 6.0])
+
+
+def test_positions_of_a_target() -> None:
+    values = np.array([1.0, 0.0, 1.0, 2.0] * 5)
+    rows = StreamedRows.open(ArraySource(np.ones((20, 2)), values), 7).without(at(0))
+    rows = rows.extend(np.ones((2, 2)), np.array([[3.0], [1.0]]), np.ones(2))
+    np.testing.assert_array_equal(rows.where(1.0), [*np.flatnonzero(values == 1.0), 21])
+    assert rows.where(9.0).size == 0
+
+
+def test_the_first_reading_can_be_observed() -> None:
+    seen: list[tuple[int, int]] = []
+    StreamedRows.open(ArraySource(*arrays(20)), 7, observe=lambda start, parts: seen.append((start, len(parts[0]))))
+    assert seen == [(0, 7), (7, 7), (14, 6)]
+
+
+def test_streamed_rows_are_not_pickled() -> None:
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(make())
 
 
 def test_repr_shows_no_data() -> None:
@@ -253,11 +291,12 @@ def test_repr_shows_no_data() -> None:
 
 def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     guide = (Path(__file__).resolve().parents[2] / "docs/streamed-rows.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(block, names)
-    assert capsys.readouterr().out.endswith("0 passes over the rows\n")
+    for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL):
+        exec(block, names)
+        assert capsys.readouterr().out.endswith("0 passes over the rows\n")
+    assert names["report"].complete  # type: ignore[attr-defined]
     assert names["state"].bound.value <= names["target"]  # type: ignore[attr-defined]
 
 
