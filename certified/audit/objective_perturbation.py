@@ -210,8 +210,8 @@ def divergences(problem: ScalarDeletion, epsilon: float, *, cutoff: float = 9.0,
     ours = np.zeros(len(edges) - 1)
     for branch in monotone_branches(beta):
         order = slice(None) if beta[branch][0] < beta[branch][-1] else slice(None, None, -1)
-        ours += np.abs(_masses(np.interp(edges, beta[branch][order], b[branch][order])))
-    theirs = _masses(edges)
+        ours += np.abs(normal_masses(np.interp(edges, beta[branch][order], b[branch][order])))
+    theirs = normal_masses(edges)
     factor = math.exp(min(epsilon, 700.0))
     forward = np.sum(np.maximum(ours - factor * theirs, 0.0))
     backward = np.sum(np.maximum(theirs - factor * ours, 0.0))
@@ -247,7 +247,7 @@ def densities(problem: ScalarDeletion, *, cutoff: float = 5.0, size: int = 8001)
     return w, ours * jacobian, theirs
 
 
-def _masses(edges: Array) -> Array:
+def normal_masses(edges: Array) -> Array:
     """Standard normal probabilities between neighbouring edges, from the tail that is nearer."""
     right = edges[:-1] > 0.0
     return np.asarray(np.where(right, ndtr(-edges[:-1]) - ndtr(-edges[1:]), ndtr(edges[1:]) - ndtr(edges[:-1])))

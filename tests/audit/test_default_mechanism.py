@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pytest
 from flint import arb
 
+from certified.audit import epsilon_lower_bound
 from certified.bounds.distance import certify_distance
 from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
 from certified.numerics.balls import lower, upper
 from certified.privacy.noise import release_gaussian
-from tests.audit.auditor import epsilon_lower_bound
 from tests.estimators.reference import Model, Reference, table
 
 Array = npt.NDArray[np.float64]

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from certified.audit import epsilon_lower_bound
 from certified.bounds.published.neel import neel_noise_std, neel_state_iterations
 from certified.data.rows import Rows
 from certified.objective import Objective
 from certified.privacy.gaussian import gaussian_delta
 from certified.removal.published.descent_to_delete import DescentState, DescentToDelete
 from certified.removal.published.protocol import Sampler
-from tests.audit.auditor import epsilon_lower_bound
 from tests.oracle import Problem, minimise
 from tests.strategies import objective_of, problems, without
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from certified.audit import epsilon_lower_bound
 from certified.data.rows import Rows
 from certified.objective import Objective
 from certified.privacy.gaussian import gaussian_epsilon
@@ -21,7 +22,6 @@ from certified.removal.published.noisy_descent import NoisyDescent, NoisyState
 from certified.removal.published.projected_noisy_sgd import ProjectedNoisySGD
 from certified.removal.published.protocol import Sampler
 from certified.solvers import solve
-from tests.audit.auditor import epsilon_lower_bound
 from tests.oracle import Problem
 from tests.strategies import objective_of
 
