@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from certified.estimators import CertifiedGammaRegressor as CertifiedGammaRegressor
     from certified.estimators import CertifiedLinearSVC as CertifiedLinearSVC
     from certified.estimators import CertifiedLogisticRegression as CertifiedLogisticRegression
+    from certified.estimators import CertifiedOneVsRestClassifier as CertifiedOneVsRestClassifier
     from certified.estimators import CertifiedPoissonRegressor as CertifiedPoissonRegressor
     from certified.estimators import CertifiedRidge as CertifiedRidge
     from certified.estimators import CertifiedSoftmaxRegression as CertifiedSoftmaxRegression
+    from certified.estimators import DPLogisticRegression as DPLogisticRegression
     from certified.estimators.persistence import ModelFormatError as ModelFormatError
     from certified.removal import TargetNotReachedError as TargetNotReachedError
     from certified.service import DeletionStore as DeletionStore
@@ -29,9 +31,11 @@ _HOMES = {
     "CertifiedGammaRegressor": "certified.estimators",
     "CertifiedLinearSVC": "certified.estimators",
     "CertifiedLogisticRegression": "certified.estimators",
+    "CertifiedOneVsRestClassifier": "certified.estimators",
     "CertifiedPoissonRegressor": "certified.estimators",
     "CertifiedRidge": "certified.estimators",
     "CertifiedSoftmaxRegression": "certified.estimators",
+    "DPLogisticRegression": "certified.estimators",
     "DeletionStore": "certified.service",
     "ModelFormatError": "certified.estimators.persistence",
     "TargetNotReachedError": "certified.removal",

@@ -17,8 +17,8 @@ from certified.data import available
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 PUBLIC_MODULES = {
-    *("certified", "certified.audit", "certified.data", "certified.features"),
-    *("certified.plots", "certified.privacy"),
+    *("certified", "certified.audit", "certified.data", "certified.dp", "certified.features"),
+    *("certified.losses", "certified.plots", "certified.privacy"),
 }
 
 
@@ -137,6 +137,31 @@ def test_frozen_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     epsilon, delta = map(float, re.search(r"network and head: \((\S+), (\S+)\)", text).groups())  # type: ignore[union-attr]
     assert epsilon == 2.0 and 1e-6 < delta < 1.1e-6
     assert "the exact curve is never above: True" in text
+
+
+def test_dp_or_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CERTIFIED_NOTEBOOK_ROWS", "400")
+    text, pictures = executed("05_dp_or_removal", tmp_path, monkeypatch)
+    assert pictures == 2
+    # Removal is flat, in ε and in deletions; objective perturbation says where no noise is enough.
+    scores = re.findall(
+        r"^(certified removal|objective perturbation|output perturbation|DP-SGD) +(\S+)% +(\S+)%$", text, re.M
+    )
+    assert len(scores) == 8
+    assert all(min(float(first), float(last)) > 80.0 for name, first, last in scores if name == "certified removal")
+    assert [last for name, _, last in scores if name == "objective perturbation"][1] == "nan"
+    # Deletions add up in ε until none is left; every certificate is confirmed, the model is the same one.
+    deletions = re.findall(r"^(\d+) deleted: ε = (\S+), (\d+) left, checked: (\w+)$", text, re.MULTILINE)
+    assert [int(left) for _, _, left, _ in deletions] == list(range(len(deletions) - 1, -1, -1))
+    epsilons = [float(epsilon) for _, epsilon, _, _ in deletions]
+    assert epsilons == sorted(epsilons) and 0.99 < epsilons[0] <= 1.0 and epsilons[-1] <= 4.0
+    assert {checked for *_, checked in deletions} == {"True"}
+    assert "the model before is the model after: True" in text
+    assert f"refused: deleted={len(deletions) + 1} rows exceed" in text
+    # The advice depends on the observer.
+    first = re.findall(r"^(?:\{'observer.*|20 deletions.*)\n+  (.*?) +meets: (\w+)", text, re.MULTILINE)
+    assert [meets for _, meets in first] == ["True", "False", "True", "True"]
+    assert first[0][0] == "certified removal" and first[3][0] == "train again"
 
 
 def test_the_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

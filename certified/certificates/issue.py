@@ -12,7 +12,14 @@ from certified.bounds.distance import DistanceBound, max_extended_norm
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import Label, weights_commitment
 from certified.certificates.provenance import Provenance
-from certified.certificates.statements import CLAIMS, EXTRACTOR_CLAIMS, REFERENCE, THREAT_MODEL, assumptions
+from certified.certificates.statements import (
+    CLAIMS,
+    EXTRACTOR_CLAIMS,
+    REFERENCE,
+    THREAT_MODEL,
+    assumptions,
+    unproved_loss,
+)
 from certified.losses import HuberisedHinge
 from certified.losses.huberised_hinge import HINGE_WIDTHS
 from certified.objective import Objective
@@ -81,7 +88,9 @@ def issue(
     if objective.linear is not None:
         raise ValueError("objective has a linear term, which no certificate of this schema states: leave it out")
     after = before.spend(bound.value)
-    claims = {*bound.claims, *CLAIMS, *_LOSS_CLAIMS[objective.loss.name]}
+    loss = objective.loss
+    claims = {*bound.claims, *CLAIMS, *_LOSS_CLAIMS.get(loss.name, ())}
+    word = () if loss.name in _LOSS_CLAIMS else (unproved_loss(loss.name),)
     if noise == "rounded_gaussian":
         claims.add("T13")
     origin = event.features
@@ -105,10 +114,10 @@ def issue(
         curvature=bound.curvature,
         noise_std=after.noise_std,
         noise=noise,
-        loss=objective.loss.name,
-        self_concordance=objective.loss.self_concordance,
-        derivative_limit=objective.loss.derivative_limit,
-        curvature_limit=objective.loss.curvature_limit,
+        loss=loss.name,
+        self_concordance=loss.self_concordance,
+        derivative_limit=loss.derivative_limit,
+        curvature_limit=loss.curvature_limit,
         row_norm_bound=max_extended_norm(objective),
         l2_scaling=l2_scaling,
         l2_strength=l2_strength,
@@ -133,7 +142,7 @@ def issue(
         released_commitment=weights_commitment(b"", released),
         weights_commitment=weights_commitment(nonce, weights),
         claims=tuple(sorted(claims)),
-        assumptions=(*assumptions(origin, noise), *event.assumptions),
+        assumptions=(*assumptions(origin, noise), *word, *event.assumptions),
         threat_model=THREAT_MODEL,
         reference=REFERENCE,
         issued_at=datetime.now(UTC).isoformat(timespec="seconds"),

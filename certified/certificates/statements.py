@@ -47,6 +47,14 @@ def assumptions(features: Provenance, noise: str) -> tuple[str, ...]:
     return (*first, *idealized, tuning, *(() if first else (said,)), *others)
 
 
+def unproved_loss(name: str) -> str:
+    """Return what a certificate says about a loss that came from outside the library."""
+    return (
+        f"the loss {name!r} is convex and its constants hold: they are its author's word, no claim of this library "
+        "proves them, and the library's verifier refuses the certificate"
+    )
+
+
 def features_statement(features: Provenance) -> str:
     """Return what the certificate says about where its features come from (claim T11)."""
     named = f"{features.name!r}" + (f" (SHA-256 {features.digest})" if features.digest else "")

@@ -61,6 +61,8 @@ class ObjectiveCurve:
         """δ_k(ε), rounded up; 1 where ε is all spent on the inexact minimiser."""
         if not epsilon >= self.spent_epsilon:
             return 1.0
+        if epsilon == math.inf:
+            return self.spent_delta
         with working_precision(128):
             rest = lower(exact(epsilon) - exact(self.spent_epsilon))
         found = objective_delta(self.problem, max(0.0, rest), self.noise_std, group_size)
@@ -161,6 +163,8 @@ def calibrated(
             f"{problem.smoothness / math.expm1(min(epsilon / group_size, 500.0)):.3g}, or use output perturbation"
         )
     release_noise_std = gaussian_noise_std(spent_epsilon, spent_delta, 2.0 * accuracy)
+    if release_noise_std == math.inf:
+        raise ValueError(f"delta={delta!r} is too small: no share of it can pay for an inexact minimiser; raise it")
     return ObjectiveCurve(problem, noise_std, accuracy, release_noise_std, spent_epsilon, spent_delta)
 
 

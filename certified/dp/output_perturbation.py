@@ -17,6 +17,7 @@ from certified.dp.limits import RowLimits, check_problem
 from certified.dp.minimiser import Sampler, checked_goal, declared_distance, minimise_within
 from certified.numerics.balls import exact, upper, working_precision
 from certified.objective import Objective
+from certified.privacy.composition import counted
 from certified.privacy.gaussian import gaussian_delta, gaussian_noise_std
 from certified.privacy.noise import release_gaussian
 
@@ -54,7 +55,7 @@ def output_sensitivity(gradient_bound: float, strength: float, distance: float =
     >>> output_sensitivity(1.0, 4.0, group_size=2)
     0.5
     """
-    if group_size < 1:
+    if counted("group_size", group_size) < 1:
         raise ValueError("group_size must be at least 1; a group without rows changes nothing")
     with working_precision(128):
         return upper(group_size * exact(gradient_bound) / exact(strength) + 2 * exact(distance))

@@ -1,8 +1,10 @@
 """scikit-learn estimators with certified deletion."""
 
+from certified.estimators.dp_logistic import DPLogisticRegression as DPLogisticRegression
 from certified.estimators.gamma import CertifiedGammaRegressor as CertifiedGammaRegressor
 from certified.estimators.linear_svc import CertifiedLinearSVC as CertifiedLinearSVC
 from certified.estimators.logistic import CertifiedLogisticRegression as CertifiedLogisticRegression
+from certified.estimators.one_vs_rest import CertifiedOneVsRestClassifier as CertifiedOneVsRestClassifier
 from certified.estimators.poisson import CertifiedPoissonRegressor as CertifiedPoissonRegressor
 from certified.estimators.ridge import CertifiedRidge as CertifiedRidge
 from certified.estimators.softmax import CertifiedSoftmaxRegression as CertifiedSoftmaxRegression

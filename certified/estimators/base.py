@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from certified.numerics.rounding import MAGNITUDE_LIMIT
 from certified.removal import UpdateInfo
 
 Array = npt.NDArray[np.float64]
+Checked = TypeVar("Checked")
 
 
 @dataclass(frozen=True, repr=False)
@@ -297,17 +298,7 @@ class CertifiedEstimator(BaseEstimator):
         return self._session.weights_at(slots)
 
     def _check(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
-        # scikit-learn's own messages for these mistakes would show the rows.
-        if any(np.iscomplexobj(np.asarray(value)) for value in (X, y)):
-            raise ValueError("Complex data not supported: X and y must hold real numbers")
-        if np.asarray(X).ndim == 1:
-            raise ValueError("Expected 2D array, got 1D array instead: X has one row per sample. Reshape your data")
-        try:
-            return self._validate(X, y, reset=reset)
-        except ValueError as error:
-            if "could not convert" in str(error):
-                raise ValueError("X must hold numbers, and so must the targets y of a regression") from None
-            raise
+        return without_rows(lambda: self._validate(X, y, reset=reset), X, y)
 
     def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
         raise NotImplementedError
@@ -348,3 +339,17 @@ class CertifiedEstimator(BaseEstimator):
         self.n_features_in_ = fitted["n_features"]
         if fitted["feature_names"] is not None:
             self.feature_names_in_ = np.array(fitted["feature_names"], dtype=object)
+
+
+def without_rows(validate: Callable[[], Checked], X: Any, y: Any) -> Checked:
+    """Return ``validate()``, where scikit-learn's own messages for some mistakes in X and y would show the rows."""
+    if any(np.iscomplexobj(np.asarray(value)) for value in (X, y)):
+        raise ValueError("Complex data not supported: X and y must hold real numbers")
+    if np.asarray(X).ndim == 1:
+        raise ValueError("Expected 2D array, got 1D array instead: X has one row per sample. Reshape your data")
+    try:
+        return validate()
+    except ValueError as error:
+        if "could not convert" in str(error):
+            raise ValueError("X must hold numbers, and so must the targets y of a regression") from None
+        raise

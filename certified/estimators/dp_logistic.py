@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from certified.data.rows import Rows, norm_bounds
 from certified.dp import DPGuarantee, DPRelease, RowLimits, objective_perturbation, output_perturbation
 from certified.dp.limits import TOLERANCE
+from certified.estimators.base import without_rows
 from certified.estimators.encoding import Label, OneHot, OneVsRest
 from certified.estimators.parameters import positive
 from certified.losses import LOGISTIC, SOFTMAX, Loss
@@ -39,6 +41,9 @@ METHODS: dict[str, Callable[..., DPRelease]] = {
     "sgd": _sgd,
 }
 """How a private model is trained, by the name of the parameter ``method``."""
+
+CLASSES_ASSUMPTION = "the classes, taken from the labels, were public before: no label is there because of a few rows"
+"""What the guarantee rests on where the classes were not declared."""
 
 
 class DPLogisticRegression(ClassifierMixin, BaseEstimator):
@@ -111,13 +116,14 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
             ValueError, TypeError: an argument is invalid; the message names it and the remedy.
             MinimiserNotReachedError: the minimiser could not be certified; nothing was released.
         """
-        if self.method not in METHODS:
+        if not isinstance(self.method, str) or self.method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}; got {self.method!r}")
         strength, limit = 1.0 / positive("C", self.C), positive("data_norm", self.data_norm)
         if not (1.0 / MAGNITUDE_LIMIT <= strength <= MAGNITUDE_LIMIT and limit <= MAGNITUDE_LIMIT):
             raise ValueError(f"C and data_norm must lie between {1.0 / MAGNITUDE_LIMIT:g} and {MAGNITUDE_LIMIT:g}")
         if not isinstance(self.fit_intercept, bool | np.bool_):
             raise TypeError(f"fit_intercept must be True or False; got {self.fit_intercept!r}")
+        size: Any = self.group_size
         sampler, noise = self._sampler()
         X, y = self._validated(X, y)
         classes = self._classes(y)
@@ -131,7 +137,7 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
             RowLimits(math.nextafter(math.hypot(limit, 1.0), math.inf) if self.fit_intercept else limit),
             positive("epsilon", self.epsilon),
             positive("delta", self.delta),
-            group_size=self.group_size,
+            group_size=int(size) if isinstance(size, np.integer) else size,
             sampler=sampler,
             noise=noise,
         )
@@ -162,12 +168,14 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
         return np.asarray(np.exp(self.predict_log_proba(X)))
 
     def _validated(self, X: Any, y: Any) -> tuple[Array, npt.NDArray[Any]]:
-        X, y = validate_data(self, X, y, dtype=np.float64)
+        X, y = without_rows(lambda: validate_data(self, X, y, dtype=np.float64), X, y)
         check_classification_targets(y)
         return X, column_or_1d(y)
 
     def _classes(self, y: npt.NDArray[Any]) -> tuple[Label, ...]:
         found = OneVsRest().classes(dict.fromkeys(y.tolist(), 1))
+        if self.classes is not None and np.ndim(self.classes) != 1:
+            raise TypeError("classes must be None or a flat sequence of labels, such as [0, 1]")
         declared = found if self.classes is None else tuple(np.asarray(self.classes).tolist())
         if len(set(declared)) != len(declared) or len(declared) < 2:
             raise ValueError(
@@ -201,5 +209,8 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
         self.coef_ = weights[:d].T.copy()
         self.intercept_ = weights[d].copy() if self.fit_intercept else np.zeros(weights.shape[1])
         self.classes_ = np.array(classes)
-        self.guarantee_: DPGuarantee = release.guarantee
+        guarantee = release.guarantee
+        if self.classes is None:
+            guarantee = replace(guarantee, assumptions=(*guarantee.assumptions, CLASSES_ASSUMPTION))
+        self.guarantee_: DPGuarantee = guarantee
         return self

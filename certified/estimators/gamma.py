@@ -39,10 +39,9 @@ class CertifiedGammaRegressor(LogLinkRegressor):
     _loss = GAMMA
     _power = 2
 
-    def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
-        X, y = super()._validate(X, y, reset=reset)
+    def _check_targets(self, y: npt.NDArray[Any]) -> None:
+        super()._check_targets(y)
         if not np.all(y > 0.0):
             raise ValueError("y must be positive for a gamma model: correct or leave out the rows that are not")
         if np.any(y < 1.0 / TARGET_LIMIT):
             raise ValueError(f"y holds values below {1.0 / TARGET_LIMIT:g}: express the targets in a smaller unit")
-        return X, y

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from certified.certificates.provenance import Provenance
+from certified.estimators.class_weight import ClassWeight
 from certified.estimators.classifier import CertifiedClassifier
 from certified.estimators.session import Recipe
 from certified.losses import HUBERISED_HINGE, HuberisedHinge
@@ -57,6 +58,7 @@ class CertifiedLinearSVC(CertifiedClassifier):
         noise_std: float | str = "auto",
         fit_intercept: bool = True,
         l2_scaling: str = "total",
+        class_weight: ClassWeight = None,
         max_releases: int = 100,
         norm_bound: float | None = None,
         assumptions: Sequence[str] = (),
@@ -70,6 +72,7 @@ class CertifiedLinearSVC(CertifiedClassifier):
         self.noise_std = noise_std
         self.fit_intercept = fit_intercept
         self.l2_scaling = l2_scaling
+        self.class_weight = class_weight
         self.max_releases = max_releases
         self.norm_bound = norm_bound
         self.assumptions = assumptions

@@ -13,6 +13,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from certified.certificates.provenance import Provenance
+from certified.data.sources import RowSource
 from certified.estimators.base import CertifiedEstimator
 from certified.estimators.encoding import Label, RealTargets
 
@@ -73,9 +74,16 @@ class LogLinkRegressor(RegressorMixin, CertifiedEstimator):
     def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
         X, y = validate_data(self, X, y, reset=reset, dtype=np.float64, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
+        self._check_targets(y)
+        return X, y
+
+    def _check_targets(self, y: npt.NDArray[Any]) -> None:
         if np.max(y, initial=0.0) > TARGET_LIMIT:
             raise ValueError(f"y holds values beyond {TARGET_LIMIT:g}: express the targets in a larger unit")
-        return X, y
+
+    def _require_source(self, source: RowSource) -> None:
+        if source.n_outputs != 1:
+            raise ValueError(f"the source must have one target for each row; it has {source.n_outputs}")
 
     def _labels(self, y: Any) -> list[Label]:
         return list(y.tolist())

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.special import logsumexp
 
 from certified.certificates.provenance import Provenance
+from certified.estimators.class_weight import ClassWeight
 from certified.estimators.classifier import CertifiedClassifier
 from certified.losses import LOGISTIC, Loss
 
@@ -29,6 +30,9 @@ class CertifiedLogisticRegression(CertifiedClassifier):
         noise_std: σ per weight; "auto" is the noise at which each release may be 1e-8 from retraining.
         fit_intercept: whether to fit an unpenalised intercept.
         l2_scaling: "total" (strength 1/C, as in scikit-learn) or "per_sample" (strength Σc_i/C; Guo et al. 2020).
+        class_weight: factors on the sample weights by label, such as {"rare": 5.0}; 1 for labels not named. They must
+            be fixed without looking at rows that may be deleted, so "balanced" is refused. `verify` takes the products,
+            as `row_weights` returns them.
         max_releases: number of releases that the guarantee is planned for; polishing makes more possible.
         norm_bound: reject rows longer than this; None accepts any.
         assumptions: sentences to add to every certificate, such as where a scaler before this model was fitted.
@@ -66,6 +70,7 @@ class CertifiedLogisticRegression(CertifiedClassifier):
         noise_std: float | str = "auto",
         fit_intercept: bool = True,
         l2_scaling: str = "total",
+        class_weight: ClassWeight = None,
         max_releases: int = 100,
         norm_bound: float | None = None,
         assumptions: Sequence[str] = (),
@@ -78,6 +83,7 @@ class CertifiedLogisticRegression(CertifiedClassifier):
         self.noise_std = noise_std
         self.fit_intercept = fit_intercept
         self.l2_scaling = l2_scaling
+        self.class_weight = class_weight
         self.max_releases = max_releases
         self.norm_bound = norm_bound
         self.assumptions = assumptions

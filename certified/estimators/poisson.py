@@ -41,11 +41,18 @@ class CertifiedPoissonRegressor(LogLinkRegressor):
 
     def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Any]:
         X, y = super()._validate(X, y, reset=reset)
-        if np.any(y < 0.0):
-            raise ValueError("y holds negative targets, but counts are at least zero: correct or leave out those rows")
-        if reset and self.fit_intercept and not np.any(y > 0.0):
+        if reset:
+            self._check_largest(float(np.max(y)))
+        return X, y
+
+    def _check_largest(self, largest: float) -> None:
+        if self.fit_intercept and not largest > 0.0:
             raise ValueError(
                 "y is zero in every row, so the best intercept would be −∞: add rows with a count, or set "
                 "fit_intercept=False"
             )
-        return X, y
+
+    def _check_targets(self, y: npt.NDArray[Any]) -> None:
+        super()._check_targets(y)
+        if np.any(y < 0.0):
+            raise ValueError("y holds negative targets, but counts are at least zero: correct or leave out those rows")

@@ -11,6 +11,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from certified.certificates.provenance import Provenance
+from certified.data.sources import RowSource
 from certified.estimators.base import CertifiedEstimator
 from certified.estimators.encoding import Label, RealTargets
 from certified.losses import SQUARED
@@ -90,6 +91,9 @@ class CertifiedRidge(MultiOutputMixin, RegressorMixin, CertifiedEstimator):
         if reset:
             self._target_ndim = y.ndim
         return X, y
+
+    def _require_source(self, source: RowSource) -> None:
+        self._target_ndim = 1 if source.n_outputs == 1 else 2
 
     def _labels(self, y: Any) -> list[Label]:
         return [tuple(row) if isinstance(row, list) else row for row in y.tolist()]

@@ -1,4 +1,4 @@
-"""What a step, a pass, a linearisation and a solve take: modelled from the problem's size and two rates of a machine.
+"""What a step, a pass, a linearisation and a solve take: modelled from the problem's size and rates of a machine.
 
 Everything here is an estimate that steers effort. No certificate depends on it.
 """
@@ -23,15 +23,17 @@ _ELEMENTWISE = 60.0
 
 @dataclass(frozen=True)
 class Speeds:
-    """Two rates of a machine.
+    """Rates of a machine.
 
     Attributes:
         bandwidth: bytes per second that a long array is read at.
         flops: floating-point operations per second in a product of matrices.
+        streaming: bytes per second at which rows of a source are read and compared with their checksums.
     """
 
     bandwidth: float
     flops: float
+    streaming: float = 7.5e8
 
 
 REFERENCE = Speeds(bandwidth=1.5e10, flops=2e10)
@@ -57,26 +59,33 @@ class Costs:
     solve: float
 
 
-def modelled_costs(speeds: Speeds, n: int, p: int, outputs: int, hessians: int) -> Costs:
+def modelled_costs(speeds: Speeds, n: int, p: int, outputs: int, hessians: int, *, streamed: bool = False) -> Costs:
     """Return the costs for n rows, p weights per output and so many different Hessians; an estimate.
+
+    Where the rows are streamed, each is read once in a pass and twice in a linearisation, while others are worked on.
+    A step reads the rows that leave, and no other.
 
     >>> costs = modelled_costs(REFERENCE, 12_000, 784, 1, 1)
     >>> costs.step < costs.gradient_pass < costs.linearise < costs.solve
     True
+    >>> modelled_costs(REFERENCE, 12_000, 784, 1, 1, streamed=True).gradient_pass > 5.0 * costs.gradient_pass
+    True
     """
+    reading = 8.0 * n * p / speeds.streaming if streamed else 0.0
     products = 2.0 * hessians * p * p
-    row = products / speeds.flops + 16.0 * p / speeds.bandwidth
+    row = products / speeds.flops + 16.0 * p / speeds.bandwidth + (8.0 * p / speeds.streaming if streamed else 0.0)
     # The matrix and the inverse are each read by half, once.
     step = _DISPATCH + 8.0 * outputs * p * p / speeds.bandwidth + row
     elementwise = 10.0 * _ELEMENTWISE * n * outputs / speeds.flops
-    gradient_pass = _DISPATCH + max(16.0 * n * p / speeds.bandwidth, 4.0 * n * p * outputs / speeds.flops) + elementwise
-    forming = hessians * (n * p * p + 2.0 * p**3) / speeds.flops
+    summing = max(16.0 * n * p / speeds.bandwidth, 4.0 * n * p * outputs / speeds.flops) + elementwise
+    gradient_pass = _DISPATCH + max(reading, summing)
+    forming = max(reading, hessians * n * p * p / speeds.flops) + 2.0 * hessians * p**3 / speeds.flops
     linearise = gradient_pass + forming
     return Costs(step, row, gradient_pass, linearise, _NEWTON_ITERATIONS * linearise)
 
 
 def measured_speeds() -> Speeds:
-    """Measure both rates on this machine, in about a tenth of a second: the best of a few tries."""
+    """Measure this machine, in about a tenth of a second: the best of a few tries. Its disks are not measured."""
     source, matrix = np.ones(2**22), np.ones((512, 512))
     target = np.empty_like(source)
     with blas_threads_for(len(matrix)):

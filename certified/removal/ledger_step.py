@@ -79,7 +79,8 @@ def update(
         return _through_newton(state, objective, target, removed, added, "this objective has no ledger")
     anchor, residual = state.anchor, state.gradient
     with blas_threads_for(len(state.weights)):
-        costs = modelled_costs(speeds, objective.rows.slots, *objective.shape, len(state.inverses))
+        streamed = not objective.rows.in_memory
+        costs = modelled_costs(speeds, objective.rows.slots, *objective.shape, len(state.inverses), streamed=streamed)
         first = first_route(count, costs)
         if first.route == "step":
             terms = changed_terms(anchor, objective, changed)

@@ -80,8 +80,13 @@ def update(
     Raises:
         TargetNotReachedError: no certified distance at most ``target``; ``state`` is untouched.
     """
-    if objective.is_degenerate or state.objective.is_degenerate or objective.loss.couples_outputs:
+    if objective.is_degenerate or state.objective.is_degenerate:
         return _solve_again(objective, state.weights, target)
+    if objective.loss.couples_outputs:
+        with np.errstate(over="ignore", invalid="ignore"):
+            found, info = coupled.update(state, objective, target, removed, added)
+        reached = found.bound.value <= target
+        return (found, info) if reached else _solve_again(objective, np.zeros(objective.shape), target)
     out, into = (None if r is None else replace(objective, rows=r, alpha=0.0, linear=None) for r in (removed, added))
     linearisation = exchange(state.linearisation, out, into, objective.penalty)
     gradient = state.gradient + (objective.penalty - state.objective.penalty) * state.weights
@@ -137,14 +142,24 @@ def polish(
 
 
 def _solve_again(objective: Objective, start: Array, target: float) -> tuple[RemovalState, UpdateInfo]:
-    """Run the exact solver to the floor, form the Hessian there and certify by every claim that applies."""
+    """Solve from ``start``, and from zero where that fails: a request must not be refused that training would grant."""
     if objective.is_degenerate:
         return _degenerate(objective), UpdateInfo(0, 0, relinearised=True)
+    # A step from far away may overflow; the line search takes it back.
+    with np.errstate(over="ignore", invalid="ignore"):
+        state, info = _solve_from(objective, start, target)
+        if np.any(start) and not state.bound.value <= target:
+            state, more = _solve_from(objective, np.zeros(objective.shape), target)
+            info = replace(more, passes=info.passes + more.passes, steps=info.steps + more.steps)
+    if not state.bound.value <= target:
+        raise TargetNotReachedError(state.bound, target)
+    return state, info
+
+
+def _solve_from(objective: Objective, start: Array, target: float) -> tuple[RemovalState, UpdateInfo]:
+    """Run the exact solver to the floor, form the Hessian there and certify by every claim that applies."""
     if objective.loss.couples_outputs:
-        state, info = coupled.minimise(objective, start, target, warm=bool(np.any(start)))
-        if not state.bound.value <= target:
-            raise TargetNotReachedError(state.bound, target)
-        return state, info
+        return coupled.initialise(objective, start, target)
     _, rough = assess(objective, start)
     # Where φ'' is unbounded, the rounding error at the start says nothing about that at the minimiser.
     known = np.isfinite(rough.error) and np.isfinite(objective.loss.curvature_limit)
@@ -152,8 +167,6 @@ def _solve_again(objective: Objective, start: Array, target: float) -> tuple[Rem
     solution = solve(objective, start, tolerance=tolerance)
     weights, passes = solution.weights, solution.passes + 2
     refined = _refine(objective, weights, linearise(objective, weights), target)
-    if not refined.bound.value <= target:
-        raise TargetNotReachedError(refined.bound, target)
     return refined.state, UpdateInfo(passes + refined.passes, solution.iterations + refined.steps, relinearised=True)
 
 

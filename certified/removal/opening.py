@@ -23,7 +23,8 @@ def opened(state: RemovalState, info: UpdateInfo, spent: Spent) -> tuple[LedgerS
     objective, linearisation = state.objective, state.linearisation
     without = objective.loss.couples_outputs or not math.isfinite(objective.loss.self_concordance)
     if objective.is_degenerate or without:
-        return LedgerState(objective, state.weights, state.gradient, linearisation, state.bound, None, (), spent), info
+        parts = objective, state.weights, state.gradient, linearisation, state.bound
+        return LedgerState(*parts, None, (), spent, preconditioner=state.preconditioner), info
     gradient = certified_gradient(objective, state.weights)
     inverses = inverses_of(linearisation)
     anchor = sharpened(anchor_at(objective, state.weights, gradient, linearisation), inverses)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from certified.bounds.curvature import Linearisation
 from certified.bounds.distance import DistanceBound
 from certified.objective import Objective
 from certified.removal.planner import Route
+from certified.solvers.factor import Factor
 
 Array = npt.NDArray[np.float64]
 
@@ -25,6 +27,8 @@ class RemovalState:
         gradient: computed ∇F(W) (p, K) at the last pass.
         linearisation: a Hessian of exactly these rows at a nearby point.
         bound: certified distance of ``weights`` to the exact minimiser.
+        preconditioner: what the last solution of a coupled loss was preconditioned with. It steers and proves nothing,
+            so it is not kept up to date, and may depend on rows that have left: it is not pickled.
     """
 
     objective: Objective
@@ -32,6 +36,10 @@ class RemovalState:
     gradient: Array
     linearisation: Linearisation
     bound: DistanceBound
+    preconditioner: Factor | None = field(default=None, kw_only=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemovalState, (self.objective, self.weights, self.gradient, self.linearisation, self.bound)
 
 
 @dataclass(frozen=True)

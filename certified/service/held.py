@@ -38,7 +38,8 @@ class Held:
     @property
     def digests(self) -> Sequence[bytes]:
         """The commitment digests of the rows in force."""
-        return self.model._open().register.ordered
+        ordered: Sequence[bytes] = self.model._open().register.ordered
+        return ordered
 
     @property
     def names_digest(self) -> str:

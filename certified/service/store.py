@@ -18,6 +18,7 @@ from typing import Any
 
 from certified.data.index import Id, UnknownIdError, as_ids
 from certified.estimators.base import CertifiedEstimator
+from certified.estimators.persistence import ModelFormatError, restored, saved
 from certified.estimators.snapshot import HeldRows
 from certified.ledger.database import DAY, Database, StoreError, translated
 from certified.ledger.records import canonical, names_commitment
@@ -89,7 +90,7 @@ class DeletionStore(StoreReader):
 
         Raises:
             FileExistsError: ``path`` exists.
-            TypeError: ``model`` is no estimator of this library.
+            TypeError: ``model`` or its loss is none of this library: the store could not read it back.
             RuntimeError: ``model`` was loaded without its secrets.
             ValueError: ``deadline_days``, ``batch_days`` or ``holdout`` is unusable.
         """
@@ -99,6 +100,7 @@ class DeletionStore(StoreReader):
             raise ValueError(f"batch_days must not be negative and be below deadline_days; got {batch_days!r}")
         if not isinstance(model, CertifiedEstimator):
             raise TypeError(f"model must be a fitted estimator of this library; got a {type(model).__name__}")
+        _require_readable(model)
         rows, scored = HeldRows.of(model._open()), _scored(model, holdout)
         held = Held.of(model, rows)
 
@@ -303,6 +305,14 @@ class DeletionStore(StoreReader):
                     self._database.append("failed", {"error": type(error).__name__}, self._clock())
         except StoreError:
             return  # The lease runs out by itself, and the error that is under way says more.
+
+
+def _require_readable(model: CertifiedEstimator) -> None:
+    """Refuse a model that could be written but not read back: with a loss, or of a class, from elsewhere."""
+    try:
+        restored(saved(model, rows=False).public)
+    except ModelFormatError as error:
+        raise TypeError(f"model cannot be kept in a store: it is {error}") from None
 
 
 def _scored(model: CertifiedEstimator, holdout: Holdout | None) -> dict[str, Any]:

@@ -1,15 +1,12 @@
 """Linear systems in the Hessian by its products with vectors: preconditioned conjugate gradients.
 
-The preconditioner is the Hessian itself where that is cheap, else that of a spread sample of rows. A loss that couples
-K outputs has one (Kp)×(Kp) Hessian, which is never formed: all outputs share one p×p matrix, Σ_i ā_i x̃_i x̃_iᵀ + αI with
-ā_i the mean eigenvalue of the row's Hessian on the directions that change the prediction, and α alone acts on the
-direction that adds the same to all outputs.
+The preconditioner is the Hessian itself where that is cheap, else that of a spread sample of rows; for a loss that
+couples its outputs see `certified.solvers.coupled_factor`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -17,6 +14,7 @@ import numpy.typing as npt
 
 from certified.losses import couples
 from certified.objective import Objective
+from certified.solvers.coupled_factor import coupled_factor
 from certified.solvers.factor import Factor, factorise
 
 Array = npt.NDArray[np.float64]
@@ -29,27 +27,10 @@ WITNESS_RESIDUAL = 1e-4
 """Relative residual to which `products_solver` solves; the certified defect is charged, whatever it is."""
 
 
-@dataclass(frozen=True, repr=False)
-class SharedFactor(Factor):
-    """One factor for all outputs of a coupled loss, and the penalty for the direction in which they move together."""
-
-    penalty: Array
-
-    def solve(self, gradient: Array) -> Array:
-        """Return P⁻¹G (p, K)."""
-        mean = gradient.mean(axis=1, keepdims=True)
-        together: Array = mean / np.where(self.penalty > 0.0, self.penalty, 1.0)
-        return super().solve(gradient - mean) + together
-
-
 def preconditioner(objective: Objective, curvature: jax.Array, *, exact: bool) -> Factor:
     """Factorise the Hessian for these row curvatures, or an estimate of it from a sample of rows."""
     loss = objective.loss
-    if couples(loss):
-        with jax.enable_x64(True):
-            average = loss.average_curvature(curvature)
-        return SharedFactor(_factor(objective, average, exact).lower, objective.penalty)
-    return _factor(objective, curvature, exact)
+    return coupled_factor(objective, loss, curvature) if couples(loss) else _factor(objective, curvature, exact)
 
 
 def _factor(objective: Objective, curvature: jax.Array, exact: bool) -> Factor:
@@ -59,10 +40,8 @@ def _factor(objective: Objective, curvature: jax.Array, exact: bool) -> Factor:
     p = objective.shape[0]
     wanted = -(-max(SAMPLE_FACTOR * p, blocks * size // p) // size)
     index = np.unique(np.linspace(0, blocks - 1, min(blocks, wanted)).astype(int))
-    with jax.enable_x64(True):
-        sample, sampled = objective.rows.blocks(index), curvature[index]
-        scale = np.asarray(curvature.sum((0, 1))) / np.maximum(np.asarray(sampled.sum((0, 1))), 1e-300)
-    hessians = replace(objective, rows=sample).data_hessian(sampled)
+    sample, sampled, scale = objective.sampled(index, curvature)
+    hessians = sample.data_hessian(sampled)
     return factorise(hessians * scale[: len(hessians), None, None], objective.penalty)
 
 

@@ -25,6 +25,10 @@ EXACT_WHEN_STREAMED = 512
 """Up to this many weights so does it for streamed rows, as reading a row costs more than its share of a Hessian."""
 WORN_OUT = 40
 """Conjugate-gradient products in one step after which the sampled preconditioner is renewed."""
+WORN_OUT_COUPLED = 12
+"""The same for a loss that couples its outputs, whose preconditioner is better, and costs as much as several passes."""
+NEARLY_DONE = 30.0
+"""Within this multiple of the tolerance no preconditioner is renewed any more."""
 MAX_TRIALS = 60
 """Lengths tried along one step."""
 STALLED_STEPS = 3
@@ -41,6 +45,7 @@ class Solution:
         iterations: Newton steps taken.
         passes: gradient and Hessian-vector passes over all rows.
         converged: whether the residual met the tolerance (at tolerance 0: whether the floor was reached).
+        factor: the preconditioner of the last step, if any. A secret as well.
     """
 
     weights: Array
@@ -48,6 +53,7 @@ class Solution:
     iterations: int
     passes: int
     converged: bool
+    factor: Factor | None = None
 
     def __repr__(self) -> str:
         cost = f"iterations={self.iterations}, passes={self.passes}"
@@ -60,12 +66,12 @@ def solve(
     *,
     tolerance: float = 0.0,
     max_iterations: int = 200,
-    warm: bool = False,
+    factor: Factor | None = None,
 ) -> Solution:
     """Minimise the objective from ``start`` until ‖∇F(W)‖_F ≤ tolerance; 0 means the floor of float64.
 
-    The point with the smallest residual is returned; `Solution.converged` says whether it met the tolerance. With
-    ``warm`` the start is trusted to be so near that one step, solved to the tolerance, may do.
+    The point with the smallest residual is returned; `Solution.converged` says whether it met the tolerance. A
+    ``factor`` of a nearby problem serves as the first preconditioner where the Hessian itself is too dear.
     """
     weights = np.zeros(objective.shape) if start is None else start.copy()
     value, gradient, curvature = objective.value_and_gradient(weights)
@@ -75,7 +81,7 @@ def solve(
     best = Solution(weights, float(np.linalg.norm(gradient)), 0, 1, False)
     passes, stalled, previous = 1, 0, best.residual
     exact = _exact_is_cheap(objective)
-    factor: Factor | None = None
+    renew, worn_out = False, WORN_OUT_COUPLED if objective.loss.couples_outputs else WORN_OUT
     iteration = 0
     while best.residual > tolerance and iteration < max_iterations and stalled < STALLED_STEPS:
         norm = float(np.linalg.norm(gradient))
@@ -84,12 +90,11 @@ def solve(
         if exact:
             step, products = factor.solve(-gradient), 0
         else:
-            progress = 0.0 if warm and iteration == 0 else min(0.1, (norm / previous) ** 0.5)
-            forcing = max(progress, 0.3 * tolerance / norm, 1e-14)
+            # As the steps come closer to Newton's, they are solved more precisely (Eisenstat & Walker 1996).
+            forcing = max(min(0.1, (norm / previous) ** 1.5), 0.3 * tolerance / norm, 1e-14)
             step, products = conjugate_gradient(objective, curvature, factor, gradient, forcing)
             previous = norm
-            if products > WORN_OUT:
-                factor = None
+            renew = products > worn_out
         move = _line_search(objective, weights, value, gradient, step)
         if move is None:
             break
@@ -97,11 +102,13 @@ def solve(
         passes += products + move.passes
         weights, value, gradient, curvature = move.weights, move.value, move.gradient, move.curvature
         residual = float(np.linalg.norm(gradient))
+        if renew and residual > NEARLY_DONE * tolerance:
+            factor = None
         stalled = stalled + 1 if residual > 0.5 * best.residual and _at_floor(move) else 0
         if residual < best.residual:
             best = Solution(weights, residual, iteration, passes, False)
     converged = best.residual <= tolerance or (tolerance == 0.0 and stalled >= STALLED_STEPS)
-    return replace(best, iterations=iteration, passes=passes, converged=converged)
+    return replace(best, iterations=iteration, passes=passes, converged=converged, factor=factor)
 
 
 @dataclass(frozen=True, repr=False)

@@ -5,13 +5,17 @@ Cheap arguments come first; the Hessian is formed only where they do not settle 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from flint import arb, arb_mat
 
-from certified.verification.objective import LOSSES, ArbObjective, Moments, largest, matrix, norm
+from certified.verification.coupled import coupled_solver
+from certified.verification.float_sums import float_hessian
+from certified.verification.objective import LOSSES, ArbObjective, Moments, RowSizes, matrix, norm
 
 Array = npt.NDArray[np.float64]
 
@@ -42,20 +46,27 @@ class DistanceProof:
 
 
 def prove_distance(
-    objective: ArbObjective, moments: Moments, squared_norms: list[arb], distance: float, curvature: float
+    objective: ArbObjective,
+    moments: Moments,
+    sizes: RowSizes,
+    distance: float,
+    curvature: float,
+    *,
+    witness: bool = True,
 ) -> DistanceProof:
     """Bound the distance and the curvature, with as much work as it takes to confirm the claimed figures.
 
     Args:
         objective: the objective in balls, at W.
         moments: its row sums.
-        squared_norms: ‖x̃_i‖² of every row.
+        sizes: of its rows.
         distance: the claimed distance bound.
         curvature: the claimed lower bound on λ_min(∇²F(W)).
+        witness: whether to look for a witness of the distance, for which the gradient should be narrow.
     """
     constants = LOSSES[objective.loss]
     residual = norm(moments.gradient.entries())
-    kappa = constants.self_concordance * largest(squared_norms).sqrt()
+    kappa = constants.self_concordance * sizes.largest.upper().sqrt()
     structural = _structural_curvature(objective, moments).lower()
     bound = local_distance(residual, structural, kappa).upper()
     if not objective.has_free_intercept and objective.alpha > 0.0:
@@ -65,11 +76,12 @@ def prove_distance(
     if proof.settles(claimed):
         return proof
     # ∇F is Lipschitz, so a large gradient excludes a near minimiser.
-    sizes = sum((arb(c) * s for c, s in zip(objective.sample_weights.tolist(), squared_norms, strict=True)), arb(0))
-    if residual > distance * (objective.alpha + constants.curvature_limit * sizes):
+    if residual > distance * (objective.alpha + constants.curvature_limit * sizes.weighted):
         return DistanceProof(bound, structural, refuted=True)
-    if not kappa.is_finite() or objective.loss == "softmax":
-        # Without self-concordance T1 is all there is; no certificate of coupled outputs rests on more than a pass.
+    if not kappa.is_finite():
+        # Without self-concordance T1 is all there is.
+        return proof
+    if not witness and not proof.distance <= claimed.distance:
         return proof
     return _prove_with_witness(objective, moments.gradient, residual, kappa, proof, claimed)
 
@@ -110,16 +122,21 @@ def _prove_with_witness(
     objective: ArbObjective, gradient: arb_mat, residual: arb, kappa: arb, proof: DistanceProof, claimed: DistanceProof
 ) -> DistanceProof:
     """Improve ``proof`` by a witness V ≈ H⁻¹g and, where that is not enough, by a curvature from the Hessian."""
-    blocks = 1 if objective.loss == "squared" else objective.shape[1]
+    # Of coupled outputs no Hessian is formed: the penalty's curvature is all that is proved.
+    coupled = objective.loss == "softmax"
+    if coupled and proof.distance <= claimed.distance:
+        return proof
+    blocks = 0 if coupled else 1 if objective.loss == "squared" else objective.shape[1]
     approximations = [_Approximation.of(objective.approximate_hessian(k)) for k in range(blocks)]
     if proof.distance <= claimed.distance:
         return DistanceProof(
             proof.distance, max(proof.curvature, _curvature(objective, approximations, proof, claimed))
         )
-    witness, defect = _witness(objective, approximations, gradient, proof.curvature)
+    solve = coupled_solver(objective) if coupled else partial(_solve_each, approximations)
+    witness, defect = _witness(objective, solve, gradient, proof.curvature)
     size = norm(witness.entries())
     overlap = sum((gradient[k, j] * witness[j, k] for j, k in np.ndindex(*objective.shape)), arb(0))
-    for by_hessian in (False, True):
+    for by_hessian in (False,) if coupled else (False, True):
         m = (
             max(proof.curvature, _curvature(objective, approximations, proof, claimed))
             if by_hessian
@@ -184,10 +201,17 @@ def _curvature(
         target = float(claimed.curvature)
         if known.curvature >= target:
             target = _SHARE * float(np.linalg.eigvalsh(approximation.hessian)[0])
-        if not (known.curvature < target and _exceeds(objective.hessian(k), approximation.hessian, target)):
+        if not (known.curvature < target and _is_proved(objective, k, approximation.hessian, target)):
             return arb(0)
         smallest = min(smallest, arb(target))
     return smallest
+
+
+def _is_proved(objective: ArbObjective, output: int, approximate: Array, target: float) -> bool:
+    """Whether λ_min exceeds ``target``, by the Hessian enclosed in float64 or, if that is too wide, in balls."""
+    return any(
+        _exceeds(hessian(objective, output), approximate, target) for hessian in (float_hessian, ArbObjective.hessian)
+    )
 
 
 def _exceeds(hessian: arb_mat, approximate: Array, shift: float) -> bool:
@@ -209,14 +233,18 @@ def _exceeds(hessian: arb_mat, approximate: Array, shift: float) -> bool:
     return bool(norm(image.entries()) < 1)
 
 
+def _solve_each(approximations: list[_Approximation], gradient: Array) -> Array:
+    """H⁻¹G (p, K) for G (K, p), each output on its own; one Hessian may serve all."""
+    return np.stack([approximations[k % len(approximations)].solve(g) for k, g in enumerate(gradient)], axis=1)
+
+
 def _witness(
-    objective: ArbObjective, approximations: list[_Approximation], gradient: arb_mat, curvature: arb
+    objective: ArbObjective, solve: Callable[[Array], Array], gradient: arb_mat, curvature: arb
 ) -> tuple[arb_mat, arb]:
     """Return V ≈ H⁻¹g (p, K), refined until its defect hardly matters, and ‖g − HV‖_F; any exact V is sound."""
     witness, defect, rest = arb_mat(*objective.shape), norm(gradient.entries()), gradient
     for _ in range(_REFINEMENTS):
-        columns = [approximations[k % len(approximations)].solve(g) for k, g in enumerate(_approximate(rest))]
-        correction = np.stack(columns, axis=1)
+        correction = solve(_approximate(rest))
         if not np.all(np.isfinite(correction)):
             break
         candidate = (witness + matrix(correction)).mid()
@@ -233,7 +261,7 @@ def _witness(
 def _precise_witness(objective: ArbObjective, gradient: arb_mat, witness: arb_mat, defect: arb) -> tuple[arb_mat, arb]:
     """Where float64 is no guide: solve HV = g in the precision of the balls, for a Hessian that is small enough."""
     rows, outputs = objective.shape
-    if rows > _SMALL:
+    if rows > _SMALL or objective.loss == "softmax":
         return witness, defect
     blocks = 1 if objective.loss == "squared" else outputs
     try:

@@ -8,7 +8,7 @@ PRECISION = 1024
 """Bits: the two terms of the curve cancel where μ is small."""
 
 
-def gaussian_delta(epsilon: float, mu: float) -> arb:
+def gaussian_delta(epsilon: float | arb, mu: float | arb) -> arb:
     """Return a number at least δ(ε) = Φ(μ/2 − ε/μ) − e^ε·Φ(−μ/2 − ε/μ), tight to far below float64 (claim T3).
 
     The first term alone is an upper bound, too. Source: Balle & Wang 2018, theorem 8.

@@ -15,11 +15,13 @@ import numpy.typing as npt
 from flint import arb, arb_mat
 from scipy.special import expit
 
+from certified.verification.reading import Features
+
 Array = npt.NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
-PRECISION = 113
-"""Bits of the row sums: far below one unit in the last place of any certified figure."""
+PRECISION = 192
+"""Bits of the row sums: where large targets cancel, a gradient may be 2⁻¹⁰⁰ of its terms and still be certified."""
 BLOCK_ENTRIES = 800_000
 """Entries of the rows that are held as balls at a time."""
 
@@ -68,12 +70,20 @@ class Moments:
 
 
 @dataclass(frozen=True, repr=False)
+class RowSizes:
+    """Upper bounds on the largest ‖x̃_i‖₂² (an enclosure) and on Σ c_i‖x̃_i‖₂²."""
+
+    largest: arb
+    weighted: arb
+
+
+@dataclass(frozen=True, repr=False)
 class ArbObjective:
     """F(W) = Σ c_i φ(x̃_i·W; t_i) + (α/2)‖W_penalised‖² in balls; everything in it is a secret.
 
     Attributes:
         loss: a name of `LOSSES`.
-        features: (n, d).
+        features: (n, d), to be had stretch by stretch.
         targets: (n, K).
         sample_weights: (n,) c_i > 0.
         alpha: total L2 strength.
@@ -83,7 +93,7 @@ class ArbObjective:
     """
 
     loss: str
-    features: Array
+    features: Features
     targets: Array
     sample_weights: Array
     alpha: float
@@ -129,13 +139,18 @@ class ArbObjective:
 
     def hessian_product(self, direction: arb_mat) -> arb_mat:
         """Return (∇²F(W)·V)ᵀ (K, p) for a direction V (p, K)."""
-        w = matrix(self.weights)
+        w, outputs = matrix(self.weights), range(self.shape[1])
         total = self._penalised(direction)
         for rows, x in self._blocks():
             z, slope = x * w, x * direction
+            if self.loss == "softmax":
+                bent = [self._softmax_product(i, *([m[b, k] for k in outputs] for m in (z, slope)))
+                        for b, i in enumerate(rows)]  # fmt: skip
+                total += arb_mat(bent).transpose() * x
+                continue
             total += arb_mat([
                 [self._derivatives(i, k, z[b, k])[1] * slope[b, k] for b, i in enumerate(rows)]
-                for k in range(self.shape[1])
+                for k in outputs
             ]) * x  # fmt: skip
         return total
 
@@ -154,20 +169,47 @@ class ArbObjective:
 
     def approximate_hessian(self, output: int) -> Array:
         """Return a float64 estimate of `hessian`: it guides searches and proves nothing."""
-        x = np.hstack([self.features, np.ones((len(self.features), 1))]) if self.fit_intercept else self.features
-        z, target = x @ self.weights[:, output], self.targets[:, output]
-        bends = self.sample_weights * _approximate_curvature(self.loss, z, target)
-        return np.asarray((x * bends[:, None]).T @ x + np.diag([float(v) for v in self.penalty]))
+        total = np.diag([float(v) for v in self.penalty])
+        for rows, x in self.stretches():
+            z, target = x @ self.weights[:, output], self.targets[rows, output]
+            bends = self.sample_weights[rows] * _approximate_curvature(self.loss, z, target)
+            total += (x * bends[:, None]).T @ x
+        return total
 
-    def row_norms_squared(self) -> list[arb]:
-        """Enclose ‖x̃_i‖₂² for every row.
+    def row_sizes(self) -> RowSizes:
+        """Enclose the largest ‖x̃_i‖₂² and bound Σ c_i‖x̃_i‖₂² from above.
 
-        Each float64 square errs by a relative 2⁻⁵³ (absolute 2⁻¹⁰²² on underflow), and ``fsum`` rounds their exact sum
+        A float64 sum of d squares errs by a relative γ_(d+1) at most. Only of rows that may be the largest is it taken
+        again: each square errs by a relative 2⁻⁵³ (absolute 2⁻¹⁰²² on underflow), and ``fsum`` rounds their exact sum
         once: a relative error below 2⁻⁵¹ in all.
         """
-        tiny = arb(2) ** -1022 * self.features.shape[1]
-        sums = (math.fsum(np.square(row).tolist()) for row in self.features)
-        return [arb(s) + arb(0, 2.0**-51) * arb(s) + arb(0, 1) * tiny + self.fit_intercept for s in sums]
+        d = self.features.shape[1]
+        slack, tiny = (d + 2) * 2.0**-52, arb(2) ** -1022 * d
+        longest, total = arb(0), arb(0)
+        for rows, x in self.stretches(intercept=False):
+            squares = np.einsum("ij,ij->i", x, x)
+            total += arb(float(self.sample_weights[rows] @ (squares + self.fit_intercept)))
+            reached = max(float(longest.lower()), float(np.max(squares, initial=0.0)))
+            for row in x[squares * (1.0 + 2.0 * slack) + d * 2.0**-1020 >= reached]:
+                s = arb(math.fsum(np.square(row).tolist()))
+                longest = longest.max(s + arb(0, 2.0**-51) * s + arb(0, 1) * tiny)
+        n = len(self.features)
+        errors, weight = arb(n + d + 4) * arb(2) ** -52, arb(float(np.sum(self.sample_weights)))
+        return RowSizes(longest + self.fit_intercept, (total + (weight + n) * tiny) * (1 + errors))
+
+    def penalised_weights(self) -> arb_mat:
+        """The gradient of the penalty at W, transposed (K, p)."""
+        return self._penalised(matrix(self.weights))
+
+    def derivatives(self, row: int, z: list[arb]) -> list[tuple[arb, arb]]:
+        """(c·φ', c·φ'') of one row at its predictors, for each output; of a coupled loss the slopes alone."""
+        if self.loss == "softmax":
+            return [(slope, arb(0)) for slope in self._softmax_slopes(row, z)]
+        return [self._derivatives(row, k, value) for k, value in enumerate(z)]
+
+    def bend(self, row: int, output: int, z: arb) -> arb:
+        """c·φ'' of one row and output at a predictor."""
+        return self._derivatives(row, output, z)[1]
 
     def _penalised(self, values: arb_mat) -> arb_mat:
         """(α·P·V)ᵀ (K, p)."""
@@ -204,23 +246,38 @@ class ArbObjective:
 
     def _softmax_slopes(self, row: int, z: list[arb]) -> list[arb]:
         """c·(p − t) of one row."""
-        c, top = arb(float(self.sample_weights[row])), max(float(value.mid()) for value in z)
-        e = [(value - top).exp() for value in z]
-        total = sum(e, arb(0))
-        return [c * (v / total - float(t)) for v, t in zip(e, self.targets[row], strict=True)]
+        c = arb(float(self.sample_weights[row]))
+        return [c * (p - float(t)) for p, t in zip(_shares(z), self.targets[row], strict=True)]
+
+    def _softmax_product(self, row: int, z: list[arb], slope: list[arb]) -> list[arb]:
+        """c·(diag(p) − ppᵀ)u of one row, which is c·p_k(u_k − Σ_j p_j u_j) (claim C-softmax)."""
+        c, p = arb(float(self.sample_weights[row])), _shares(z)
+        mean = sum((share * u for share, u in zip(p, slope, strict=True)), arb(0))
+        return [c * share * (u - mean) for share, u in zip(p, slope, strict=True)]
 
     def _blocks(self) -> Iterator[tuple[range, arb_mat]]:
         """Yield row numbers and x̃ (rows, p) of each block."""
+        for rows, x in self.stretches():
+            yield range(rows.start, rows.start + len(x)), matrix(x)
+
+    def stretches(self, *, intercept: bool = True) -> Iterator[tuple[slice, Array]]:
+        """Yield row numbers and x̃ (rows, p), or x, of each block in float64."""
         n, p = len(self.features), self.shape[0]
         size = max(1, BLOCK_ENTRIES // p)
         for start in range(0, n, size):
-            x = self.features[start : start + size]
-            if self.fit_intercept:
-                x = np.hstack([x, np.ones((len(x), 1))])
-            rows = range(start, start + len(x))
-            yield rows, matrix(x)
+            rows = slice(start, min(start + size, n))
+            x = self.features[rows]
+            yield rows, np.hstack([x, np.ones((len(x), 1))]) if intercept and self.fit_intercept else x
             if self.progress is not None:
                 self.progress(rows.stop, n)
+
+
+def _shares(z: list[arb]) -> list[arb]:
+    """The softmax of one row's predictors."""
+    top = max(float(value.mid()) for value in z)
+    e = [(value - top).exp() for value in z]
+    total = sum(e, arb(0))
+    return [value / total for value in e]
 
 
 def _approximate_curvature(loss: str, z: Array, target: Array) -> Array:

@@ -134,7 +134,7 @@ def _event(c: Certificate) -> Iterator[str]:
 
 def _constants(c: Certificate) -> Iterator[str]:
     if c.loss not in LOSSES:
-        yield f"loss must be one of {', '.join(LOSSES)}"
+        yield f"the loss {c.loss!r} is unknown to this verifier, which has proved formulas for {', '.join(LOSSES)}"
     elif LossConstants(c.self_concordance, c.derivative_limit, c.curvature_limit) != LOSSES[c.loss]:
         yield f"self_concordance, derivative_limit and curvature_limit are not those proved for {c.loss}"
 

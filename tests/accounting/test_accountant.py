@@ -113,3 +113,10 @@ def test_edges() -> None:
 def test_bad_arguments_are_named(call: object, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()  # type: ignore[operator]
+
+
+def test_losses_that_hardly_vary_do_not_make_the_bound_trivial() -> None:
+    """Where noise is little, the row that is not there costs log 1/(1 − q) in nearly every outcome."""
+    found = dp_delta(1e-9, [SubsampledGaussian(0.01, 1e-3, 1)], relation=Relation.add_or_remove)
+    truth = max(single_step_delta(0.01, 1e-3, way, 1e-9) for way in directions(Relation.add_or_remove, 1))
+    assert truth <= found <= 1.001 * truth

@@ -15,7 +15,7 @@ from certified.accounting.accountant import Target, _composition, _smallest_epsi
 from certified.accounting.composition import compose
 from certified.accounting.losses import LossMeasure
 from certified.accounting.mechanisms import ApproximateRelease, Difference, SubsampledGaussian
-from certified.accounting.tilting import Part, grid_for_epsilon
+from certified.accounting.tilting import Grid, Part, grid_for_epsilon
 from certified.privacy import compose_optimal_delta, gaussian_delta, gaussian_epsilon
 
 
@@ -116,3 +116,23 @@ def test_too_many_steps_for_the_transform_leave_the_exponential_bound() -> None:
     truth = gaussian_epsilon(1e-6, 1e-3, 1.0)
     assert found.error == math.inf
     assert truth <= _smallest_epsilon(found, 1e-6) < 10.0 * truth
+
+
+@pytest.mark.parametrize("step", [1.0, 4.0, 64.0])
+def test_never_below_one_atom_on_a_coarse_grid(step: float) -> None:
+    """Steps so long that the polynomials for shares no longer bound them."""
+    measure = LossMeasure(np.array([100.3]), np.array([1.0]), 0.0)
+    grid = Grid(1e-3, step, 256, int(150.0 / step) + 2, 1.0, 1e-3)
+    for epsilon in (90.0, 99.0, 100.0):
+        assert compose([(measure, 1)], grid).delta(epsilon) >= -math.expm1(epsilon - 100.3)
+
+
+def test_losses_too_many_steps_away_promise_nothing() -> None:
+    measure = LossMeasure(np.array([-1.0, 6000.0]), np.array([0.5, 0.5]), 0.0)
+    assert compose([(measure, 1)], Grid(1e-3, 2.0**-58, 256, 1, 1.0, 1.0)).delta(1.0) == 1.0
+
+
+def test_an_overflow_of_the_tilted_mass_leaves_the_exponential_bound() -> None:
+    measure = LossMeasure(np.array([0.0, 0.5]), np.array([1.0, 1.0]), 0.0)
+    found = compose([(measure, 10**6)], Grid(1e-6, 0.25, 256, 128, 1.0, 1.0))
+    assert found.delta(1.0) == 1.0

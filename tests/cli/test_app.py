@@ -9,7 +9,7 @@ import pytest
 from certified.version import __version__
 from tests.cli.conftest import run
 
-COMMANDS = ("fit", "remove", "add", "correct", "verify", "bound", "calibrate", "capacity", "demo")
+COMMANDS = ("fit", "remove", "add", "correct", "release", "verify", "bound", "calibrate", "capacity", "plan", "demo")
 
 
 def test_version() -> None:

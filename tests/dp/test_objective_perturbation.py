@@ -120,3 +120,8 @@ def test_the_guarantee_states_its_curve_and_no_secret() -> None:
 def test_what_is_refused(objective: Objective, limits: RowLimits, epsilon: float, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         objective_perturbation(objective, limits, epsilon, 1e-6)
+
+
+def test_an_infinite_epsilon_leaves_what_the_inexact_minimiser_costs() -> None:
+    curve = calibrated(PerturbedProblem(1.0, 0.25, 1.0, "logistic"), 1.0, 1e-6)
+    assert curve.delta(math.inf, 1) == curve.spent_delta <= curve.delta(1e6, 1)

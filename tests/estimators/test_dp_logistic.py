@@ -97,6 +97,10 @@ def test_declared_classes_need_not_occur() -> None:
         ({"group_size": 0}, ValueError, "group_size"),
         ({"fit_intercept": "no"}, TypeError, "fit_intercept"),
         ({"classes": [0, 2]}, ValueError, "a label that classes does not name"),
+        ({"method": ["sgd"]}, ValueError, "method must be one of"),
+        ({"classes": 2}, TypeError, "classes must be None or a flat sequence"),
+        ({"classes": [[0, 1], [1, 2]]}, TypeError, "classes must be None or a flat sequence"),
+        ({"delta": 5e-324}, ValueError, "delta=5e-324 is too small"),
         ({"classes": [0, 0]}, ValueError, "at least two different labels"),
         ({"random_state": -1}, ValueError, "random_state"),
         ({"random_state": "seed"}, TypeError, "random_state"),
@@ -107,3 +111,24 @@ def test_bad_input_is_named(change: dict[str, Any], error: type[Exception], word
     with pytest.raises(error, match=word):
         model.fit(X, Y)
     assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize("rows", [[["0.123", "secret"]] * 2, [0.123, 0.456], [[0.123j, 0.0]] * 2])
+def test_messages_show_no_row(rows: Any) -> None:
+    with pytest.raises(ValueError) as caught:
+        DPLogisticRegression(classes=[0, 1]).fit(rows, [0, 1])
+    assert "123" not in str(caught.value) and "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_classes_taken_from_the_labels_are_an_assumption() -> None:
+    inferred, declared = (
+        DPLogisticRegression(C=0.1, classes=classes, random_state=1).fit(X, Y).guarantee_ for classes in (None, [0, 1])
+    )
+    assert any("classes" in text for text in inferred.assumptions)
+    assert not any("classes" in text for text in declared.assumptions)
+
+
+def test_a_numpy_integer_is_a_group_size() -> None:
+    model = DPLogisticRegression(C=0.1, group_size=np.int64(2), random_state=1).fit(X, Y)
+    assert type(model.guarantee_.group_size) is int

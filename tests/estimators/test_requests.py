@@ -12,7 +12,7 @@ import pytest
 
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import rows_commitment
-from certified.estimators import CertifiedLogisticRegression, CertifiedRidge, session
+from certified.estimators import CertifiedLogisticRegression, CertifiedRidge, register, session
 from certified.privacy import gaussian_mu
 from certified.removal import TargetNotReachedError
 from tests.estimators.reference import Model, Reference, Row, snapshot, table
@@ -279,7 +279,7 @@ def test_a_failure_on_the_way_changes_nothing(
         raise OSError("out of entropy")
 
     with monkeypatch.context() as patched:
-        patched.setattr(session, stage, fail)
+        patched.setattr(register if stage == "rows_commitment" else session, stage, fail)
         for request in (lambda: model.remove([1]), lambda: model.add(FEATURES[:20], y[:20])):
             with pytest.raises(OSError, match="out of entropy"):
                 request()

@@ -73,7 +73,7 @@ def test_no_object_shows_a_secret(kind: str) -> None:
     assert told(repr(secrets.tolist()), secrets) == secrets.tolist()
     objects = list(inside(model, set()))
     kinds = {type(value).__name__ for value in objects}
-    assert {"Session", "LedgerState", "Anchor", "Rows", "Objective", "Exchanged", "Enclosure", "RowIndex"} <= kinds
+    assert {"HeldSession", "LedgerState", "Anchor", "Rows", "Objective", "Exchanged", "Enclosure", "RowIndex"} <= kinds
     for value in (*objects, model.audit_bundle(), model.update_info_):
         assert not told(f"{value!r} {value!s}", secrets), type(value).__name__
     assert not told(model._repr_html_() or "", secrets)

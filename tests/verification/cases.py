@@ -15,6 +15,7 @@ from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests, rows_commitment
 from certified.certificates.issue import Event, issue
 from certified.data.rows import Rows
+from certified.losses import SOFTMAX
 from certified.numerics.balls import exact, upper
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
@@ -95,13 +96,15 @@ def make_case(
         y = np.array(classes)[scores.argmax(axis=1)]
         classes = tuple(np.unique(y[weights > 0.0]).tolist())
         positive = classes[1:] if len(classes) == 2 else classes * (len(classes) > 2)
+        positive = classes if loss == "softmax" else positive
         signs = np.where(y[:, None] == np.array(positive, dtype=y.dtype)[None, :], 1.0, -1.0)
+        signs = np.maximum(signs, 0.0) if loss == "softmax" else signs
 
     def alpha(c: Array) -> float:
         return l2_strength * (math.fsum(c) if l2_scaling == "per_sample" else 1.0)
 
     rows = Rows.from_arrays(X, signs, weights)
-    objective = Objective(LOSSES[loss], rows, alpha(weights), fit_intercept)
+    objective = Objective({**LOSSES, "softmax": SOFTMAX}[loss], rows, alpha(weights), fit_intercept)
     budget = ReleaseBudget.create(1.0, 1e-6, noise_std, max_releases)
     mechanism = ledger_step if ledger else newton
     state: RemovalState = mechanism.initialise(objective, target)[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from flint import arb, arb_mat, ctx
+from flint import arb_mat, ctx
 from hypothesis import example, given, settings
 
 from certified.bounds.distance import DistanceBound, certify_distance, max_extended_norm
@@ -73,12 +73,11 @@ def check_truth(problem: Problem, weights: Array) -> None:
         return
     objective = in_balls(problem, weights)
     with ctx.workprec(PRECISION):
-        squares, moments = objective.row_norms_squared(), objective.moments()
+        sizes, moments = objective.row_sizes(), objective.moments()
         # The smallest claim that a large gradient does not refute makes the verifier use every argument it has.
-        sizes = sum((c * s for c, s in zip(objective.sample_weights.tolist(), squares, strict=True)), arb(0))
-        steepest = problem.alpha + LOSSES[problem.loss].curvature_limit * sizes
+        steepest = problem.alpha + LOSSES[problem.loss].curvature_limit * sizes.weighted
         claimed = float((norm(moments.gradient.entries()) / steepest).upper()) * (1.0 + 1e-12)
-        proof = prove_distance(objective, moments, squares, claimed, 0.0)
+        proof = prove_distance(objective, moments, sizes, claimed, 0.0)
     if not proof.distance.is_finite():
         return
     try:

@@ -1,0 +1,109 @@
+"""The verifier's own arithmetic for deletions from private models: genuine ones pass, better ones are not believed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from certified.accounting import SubsampledGaussian
+from certified.dp import DeletionCertificate, DPGuarantee, certify_deletion
+from certified.dp.guarantee import Curve
+from certified.dp.objective_perturbation import calibrated
+from certified.dp.output_perturbation import OutputCurve
+from certified.dp.sampled import SampledCurve
+from certified.privacy.objective_perturbation import PerturbedProblem
+from certified.verification.deletion import verify_deletion
+
+ROOT2 = 1.4142135623730951
+CURVES: dict[str, Curve] = {
+    "output": OutputCurve(1.0, 1.0, 1e-9, 50.0),
+    "logistic": calibrated(PerturbedProblem(1.0, 0.25, 1000.0, "logistic"), 1.0, 1e-6, 3),
+    "one sign": calibrated(PerturbedProblem(1.0, 0.25, 100.0, "one sign"), 1.0, 1e-6, 2),
+    "any": calibrated(PerturbedProblem(1.0, 0.25, 100.0, "any"), 1.0, 1e-6, 2),
+    "softmax": calibrated(PerturbedProblem(ROOT2, 0.5, 1000.0, "softmax", 10), 1.0, 1e-6, 2),
+    "descent": SampledCurve((SubsampledGaussian(100.0, 1.0, 100),), 0.0),
+    "truncated": SampledCurve((SubsampledGaussian(100.0, 1.0, 100),), 1e-12),
+}
+
+
+def issued(curve: Curve, rows: int = 2, epsilon: float = 2.0) -> DeletionCertificate:
+    guarantee = DPGuarantee(
+        mechanism="private training",
+        stated_epsilon=1.0,
+        stated_delta=1e-6,
+        group_size=1,
+        curve=curve,
+        loss="logistic",
+        n_features=3,
+        n_outputs=1,
+    )
+    return certify_deletion(guarantee, rows, epsilon, 1e-6, model="5" * 64)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_genuine_certificates_are_confirmed_in_full(name: str) -> None:
+    for rows in (1, 2, 3):
+        report = verify_deletion(issued(CURVES[name], rows))
+        assert report.complete, str(report)
+
+
+@pytest.mark.parametrize("name", [name for name in CURVES if name != "softmax"])
+def test_a_smaller_epsilon_is_not_believed(name: str) -> None:
+    genuine = issued(CURVES[name])
+    better = dataclasses.replace(genuine, epsilon=0.95 * genuine.epsilon)
+    assert [check.name for check in verify_deletion(better).failures] == ["privacy"]
+
+
+def test_between_formula_and_floor_the_verifier_says_nothing() -> None:
+    genuine = issued(CURVES["softmax"])
+    unknown = verify_deletion(dataclasses.replace(genuine, epsilon=0.95 * genuine.epsilon))
+    assert [check.name for check in unknown.skipped] == ["privacy"] and unknown.ok
+    false = verify_deletion(dataclasses.replace(genuine, epsilon=0.3 * genuine.epsilon))
+    assert [check.name for check in false.failures] == ["privacy"]
+
+
+def test_more_deletions_are_not_believed() -> None:
+    genuine = issued(CURVES["output"])
+    report = verify_deletion(dataclasses.replace(genuine, deletions_left=genuine.deletions_left + 1))
+    assert [check.name for check in report.failures] == ["deletions_left"]
+
+
+def test_what_needs_an_accountant_or_a_quadrature_is_left_open() -> None:
+    curve = SampledCurve((SubsampledGaussian(8.0, 0.02, 20),), 0.0)
+    sampled = dataclasses.replace(issued(CURVES["descent"]), constants=curve.constants())
+    assert [check.name for check in verify_deletion(sampled).skipped] == ["privacy", "deletions_left"]
+    quadrature = issued(calibrated(PerturbedProblem(1.0, 0.25, 3.0, "logistic"), 0.3, 1e-7), 1, 0.5)
+    assert "privacy" in [check.name for check in verify_deletion(quadrature).skipped]
+    assert verify_deletion(sampled).ok and verify_deletion(quadrature).ok
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"threat_model": "Nobody learns anything."}, "statements"),
+        ({"assumptions": ()}, "statements"),
+        ({"claims": ("T10",)}, "claims"),
+        ({"noise": "idealized_gaussian"}, "claims"),
+        ({"relation": "replace"}, "claims"),
+        ({"epsilon": 3.0}, "record"),
+        ({"deleted_total": 0}, "record"),
+        ({"model": "weights"}, "record"),
+        ({"deletions_left": 10**9}, "record"),
+        ({"constants": {"kind": "magic"}}, "privacy"),
+        ({"constants": {"kind": "magic", "claims": 3}}, "claims"),
+        ({"constants": CURVES["output"].constants() | {"noise_std": 0.0}}, "privacy"),
+        ({"constants": CURVES["output"].constants() | {"noise_std": "inf"}}, "privacy"),
+        ({"constants": CURVES["any"].constants() | {"release_noise_std": 1e-12}}, "deletions_left"),
+        ({"constants": CURVES["descent"].constants() | {"phases": [{}]}}, "privacy"),
+        ({"constants": {"kind": "output perturbation", "claims": ["T14"]}}, "privacy"),
+    ],
+)
+def test_altered_records(changes: dict[str, object], check: str) -> None:
+    altered = dataclasses.replace(issued(CURVES["output"]), **changes)  # type: ignore[arg-type]
+    assert check in [failure.name for failure in verify_deletion(altered).failures]
+
+
+def test_only_certificates_are_verified() -> None:
+    with pytest.raises(TypeError, match="read one with DeletionCertificate"):
+        verify_deletion({})  # type: ignore[arg-type]
