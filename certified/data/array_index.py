@@ -115,7 +115,7 @@ class ArrayIndex(RowIndex):
 
 
 def as_names(values: Any, name: str, count: int) -> Names | None:
-    """Return an array of integer or string names for so many rows; None stays None.
+    """Return a copy of an array of integer or string names for so many rows; None stays None.
 
     Raises:
         TypeError: it is no array of integers or strings.
@@ -127,7 +127,7 @@ def as_names(values: Any, name: str, count: int) -> Names | None:
         raise TypeError(f"{name} of the rows of a source must be a NumPy array of integers or of strings")
     if values.shape != (count,):
         raise ValueError(f"{name} has shape {values.shape}: give one entry for each of the {count} rows")
-    return values
+    return values.copy()
 
 
 class _Sorted:
@@ -148,5 +148,12 @@ class _Sorted:
         """Where ``key`` stands, ascending."""
         if isinstance(key, str) != (self.values.dtype.kind == "U"):
             return np.zeros(0, dtype=np.int64)
-        left, right = (int(np.searchsorted(self._sorted, key, side)) for side in ("left", "right"))
+        try:
+            # Integers of two types would be compared as float64, which holds not all of them.
+            name = self.values.dtype.type(key)
+        except OverflowError:
+            return np.zeros(0, dtype=np.int64)
+        left, right = (int(np.searchsorted(self._sorted, name, side)) for side in ("left", "right"))
+        # An array of strings takes no notice of trailing NULs.
+        right = right if left < right and self._sorted[left].item() == key else left
         return np.arange(left, right) if self._order is None else self._order[left:right]

@@ -72,6 +72,8 @@ class DenseGradient:
             return jnp.sum(self.loss(outputs, targets)), {path: calls[0] for path, calls in seen.items()}
 
         cotangents, seen = jax.grad(total, has_aux=True)(shifts)
+        # Inputs of more digits than the weights: norms are those of the rounded numbers, which are what is added.
+        seen = {path: part.astype(layers[path][2]) for path, part in seen.items()}
         usable = present
         for part in (*cotangents.values(), *seen.values()):
             usable = usable & moderate(part)
@@ -82,7 +84,7 @@ class DenseGradient:
         sums: Arrays = {}
         for path, (biased, _, dtype) in layers.items():
             scaled = jnp.where(usable[:, None], cotangents[path] * scale[:, None], 0.0).astype(dtype)
-            sums[*path, "kernel"] = outer_sum(scaled, jnp.where(usable[:, None], seen[path], 0.0).astype(dtype)).T
+            sums[*path, "kernel"] = outer_sum(scaled, jnp.where(usable[:, None], seen[path], 0.0)).T
             if biased:
                 sums[*path, "bias"] = scaled.astype(jnp.float64).sum(axis=0)
         return jax.tree_util.tree_map_with_path(lambda path, _: sums[tuple(part.key for part in path)], params)

@@ -47,14 +47,15 @@ class PoissonSampler:
             raise ValueError(f"rows must be at least 0, got {rows}")
         self.rows, self.rate, self._entropy = rows, float(rate), entropy
         # Entries floor(2⁶⁴(1 − q)^k), rising: k falls from the length of the table to 1.
-        length = min(_LONGEST_TABLE, math.ceil(2.0 / self.rate))
+        length = math.ceil(min(_LONGEST_TABLE, 2.0 / self.rate))
         self._table = np.array([self._digits(k, 64) for k in range(length, 0, -1)], dtype=np.uint64)
 
     def draw(self, steps: int) -> tuple[Integers, Integers]:
         """Return the rows of ``steps`` batches, one batch after the other and rising in each, and the size of each."""
         trials, reached, found = steps * self.rows, 0, []
         while reached < trials:
-            expected = (trials - reached) * self.rate
+            # A draw passes over as many trials as the table is long, at most.
+            expected = (trials - reached) * max(self.rate, 1.0 / len(self._table))
             gaps, taken = self._gaps(int(1.5 * expected + 4.0 * math.sqrt(expected)) + 16)
             ends = reached + np.cumsum(gaps)
             found.append(ends[taken] - 1)

@@ -163,6 +163,8 @@ def _run(step: _Step, carry: tuple[Tree, Tree, NoiseState], data: Tree, slots: j
         params, state, drawn = carry
         present = slots != EMPTY
         batch = jax.tree.map(lambda leaf: leaf.at[jnp.where(present, slots, 0)].get(mode="promise_in_bounds"), data)
+        # Behind the barrier all is the same program, however many rows there are: so it rounds alike with and without.
+        batch = jax.lax.optimization_barrier(batch)  # type: ignore[no-untyped-call]
         sums = step.gradient.clipped_sum(params, batch, present, jnp.float64(threshold))
         private, drawn = noise.update(sums, drawn, params)
         updates, after = step.optimizer.update(private, state, params)

@@ -27,6 +27,12 @@ STEPS = 200
 BATCH_SHARE = 0.25
 """Steps, and the share of the rows in each: for convex models more of either gains little per ε."""
 
+NUMBER_ASSUMPTION = (
+    "the number of rows was public: batches, step sizes and normaliser follow from it, and a training on other rows "
+    "would have the same ones"
+)
+"""What the guarantee rests on beside the assumptions of `dp_sgd`."""
+
 _ACCOUNTED = 1.0 - 2.0**-10
 """The share of δ that the steps may use; the rest is far more than truncation needs."""
 
@@ -43,7 +49,8 @@ def private_sgd(
 ) -> DPRelease:
     """Train by DP-SGD and release, (ε, δ)-private for adding or removing ``group_size`` rows (claim T20).
 
-    `STEPS` steps on batches of `BATCH_SHARE` of the rows, whose number is public. Step sizes fall from 2/β to 0
+    `STEPS` steps on batches of `BATCH_SHARE` of the rows, whose number n is public: so is the plan
+    made of it, and the guarantee compares trainings by one plan. Step sizes fall from 2/β to 0
     with the cosine, β the declared smoothness of the mean loss and its penalty.
 
     Args:
@@ -91,7 +98,13 @@ def private_sgd(
         exact_noise=exact_noise,
         entropy=os.urandom if exact_noise else _stream(sampler),
     )
-    guarantee = replace(result.guarantee, stated_epsilon=epsilon, group_size=group_size, noise=noise)
+    guarantee = replace(
+        result.guarantee,
+        stated_epsilon=epsilon,
+        group_size=group_size,
+        noise=noise,
+        assumptions=(*result.guarantee.assumptions, NUMBER_ASSUMPTION),
+    )
     return DPRelease(np.asarray(result.params), guarantee)
 
 

@@ -96,8 +96,9 @@ def differentially_private_aggregate(
 
     Updates are gradients per row, with the rows on axis 0: float32 or float64, whose clipped sum is in float64. Rows of
     zeros, as of empty slots, and rows that are not finite contribute zero. The sum, plus N(0, (zC)²I), is divided by
-    ``expected_batch``. With Poisson-sampled batches steps are `SubsampledGaussian` phases (claim T20, parts 3 to 5);
-    sampling is up to the caller, and so is the warning about copied states in `gaussian_noise`.
+    ``expected_batch``. With Poisson-sampled batches steps are `SubsampledGaussian` phases (claim T20, parts 3 to 5),
+    as long as the length of axis 0 is public: pad each batch with rows of zeros to one length, for the threshold
+    follows from it. Sampling is up to the caller, and so is the warning about copied states in `gaussian_noise`.
 
     Args:
         clip_norm: C, from 2⁻³⁰ to 2³⁰; sums with and without a row differ by at most C.

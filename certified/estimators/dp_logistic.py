@@ -116,6 +116,39 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
             ValueError, TypeError: an argument is invalid; the message names it and the remedy.
             MinimiserNotReachedError: the minimiser could not be certified; nothing was released.
         """
+        held = dict(vars(self))
+        try:
+            return self._fit(X, y)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(held)
+            raise
+
+    def decision_function(self, X: Any) -> Array:
+        """Return x·w + b: (n,) for two classes, (n, K) for more."""
+        check_is_fitted(self, "coef_")
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        scores = X @ self.coef_.T + self.intercept_
+        return np.asarray(scores[:, 0] if len(self.classes_) == 2 else scores)
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the most likely class of each row."""
+        scores = self.decision_function(X)
+        winners = (scores > 0.0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
+        return np.asarray(self.classes_[winners])
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithms of the probabilities of `predict_proba`."""
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            return np.asarray(-np.logaddexp(0.0, np.stack([scores, -scores], axis=1)))
+        return np.asarray(scores - logsumexp(scores, axis=1, keepdims=True))
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return class probabilities (n, number of classes)."""
+        return np.asarray(np.exp(self.predict_log_proba(X)))
+
+    def _fit(self, X: Any, y: Any) -> Self:
         if not isinstance(self.method, str) or self.method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}; got {self.method!r}")
         strength, limit = 1.0 / positive("C", self.C), positive("data_norm", self.data_norm)
@@ -142,30 +175,6 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
             noise=noise,
         )
         return self._publish(release, classes)
-
-    def decision_function(self, X: Any) -> Array:
-        """Return x·w + b: (n,) for two classes, (n, K) for more."""
-        check_is_fitted(self, "coef_")
-        X = validate_data(self, X, reset=False, dtype=np.float64)
-        scores = X @ self.coef_.T + self.intercept_
-        return np.asarray(scores[:, 0] if len(self.classes_) == 2 else scores)
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most likely class of each row."""
-        scores = self.decision_function(X)
-        winners = (scores > 0.0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
-        return np.asarray(self.classes_[winners])
-
-    def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithms of the probabilities of `predict_proba`."""
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.asarray(-np.logaddexp(0.0, np.stack([scores, -scores], axis=1)))
-        return np.asarray(scores - logsumexp(scores, axis=1, keepdims=True))
-
-    def predict_proba(self, X: Any) -> Array:
-        """Return class probabilities (n, number of classes)."""
-        return np.asarray(np.exp(self.predict_log_proba(X)))
 
     def _validated(self, X: Any, y: Any) -> tuple[Array, npt.NDArray[Any]]:
         X, y = without_rows(lambda: validate_data(self, X, y, dtype=np.float64), X, y)

@@ -215,6 +215,10 @@ def first_reading(
             kept = present[start : start + len(parts[0])]
             parts = parts[0][kept], parts[1][kept], parts[2][kept]
         features, targets, weights = parts
+        with np.errstate(invalid="ignore"):
+            kept_whole = np.array_equal(targets.astype(kind), targets)
+        if not kept_whole:
+            raise TypeError(f"the source holds targets that its first, of type {kind}, could not be: use one type")
         check(features, targets.astype(kind))
         labels = labels_of(targets, kind)
         digests[done : done + len(labels)] = table(row_digests(salt, features, labels, weights))

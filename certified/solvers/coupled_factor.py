@@ -9,6 +9,7 @@ others. This proves nothing: how good it is decides how many products a solution
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import jax
@@ -75,12 +76,14 @@ def coupled_factor(objective: Objective, loss: CoupledLoss, curvature: jax.Array
     count = max(1, min(outputs, int(affordable))) if outputs > 2 else 1
     wanted = max(ROWS * p, int(SMALL_WORK / (count * p**2)))
     groups = np.arange(outputs) * count // max(1, outputs)
-    hessians = np.empty((count, p, p))
-    for number, total in enumerate(hessians):
-        chosen, weights = sample(diagonal[:, groups == number].mean(axis=1), wanted)
-        bent = blocked(weights, *block_shape(len(chosen))[::-1])[..., None]
-        total[:] = replace(candidate, rows=candidate.rows.take(chosen)).data_hessian(jnp.asarray(bent))[0]
-    return CoupledFactor(factorise(hessians, objective.penalty).lower, groups, objective.penalty)
+
+    def hessians() -> Iterator[Array]:
+        for number in range(count):
+            chosen, weights = sample(diagonal[:, groups == number].mean(axis=1), wanted)
+            bent = blocked(weights, *block_shape(len(chosen))[::-1])[..., None]
+            yield replace(candidate, rows=candidate.rows.take(chosen)).data_hessian(jnp.asarray(bent))[0]
+
+    return CoupledFactor(factorise(hessians(), objective.penalty).lower, groups, objective.penalty)
 
 
 def sample(sizes: Array, wanted: int) -> tuple[npt.NDArray[np.int64], Array]:

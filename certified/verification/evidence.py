@@ -151,8 +151,18 @@ def _real(name: str, values: Any, ndim: int) -> Array:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers; got {array.dtype}")
     array = np.ascontiguousarray(array, dtype=np.float64)
+    if _mapped(array):
+        # A file may change between the digests and the sums; sources are read under a checksum instead.
+        array = array.copy()
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimension(s); got {array.ndim}")
     if not np.all(np.abs(array) <= MAGNITUDE_LIMIT):
         raise ValueError(f"{name} must be finite and at most {MAGNITUDE_LIMIT:g} in size, as in training")
     return array
+
+
+def _mapped(array: Any) -> bool:
+    """Whether the numbers lie in a memory-mapped file."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return array is not None

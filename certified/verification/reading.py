@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -52,14 +52,15 @@ class ReadFeatures:
     """Features of the rows of a reader, or of those at ``places``; checksums show that they are those first read."""
 
     def __init__(
-        self, reader: RowReader, size: int, checksums: list[int], places: npt.NDArray[np.int64] | None
+        self, reader: RowReader, length: int, size: int, checksums: list[bytes], places: npt.NDArray[np.int64] | None
     ) -> None:
-        self._reader, self._size, self._checksums, self._places = reader, size, checksums, places
+        self._reader, self._length, self._size = reader, length, size
+        self._checksums, self._places = checksums, places
         self._held: tuple[int, Array] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self._reader.length if self._places is None else len(self._places), self._reader.n_features
+        return self._length if self._places is None else len(self._places), self._reader.n_features
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -75,13 +76,13 @@ class ReadFeatures:
     def at(self, chosen: npt.NDArray[np.bool_]) -> ReadFeatures:
         """The features of the chosen rows."""
         places = None if np.all(chosen) else np.flatnonzero(chosen)
-        return ReadFeatures(self._reader, self._size, self._checksums, places)
+        return ReadFeatures(self._reader, self._length, self._size, self._checksums, places)
 
     def _chunk(self, number: int) -> Array:
         """One chunk; the last one is kept, as neighbouring stretches ask for it."""
         if self._held is None or self._held[0] != number:
             start = number * self._size
-            found = _read(self._reader, start, min(start + self._size, self._reader.length))
+            found = _read(self._reader, start, min(start + self._size, self._length))
             if _checksum(found) != self._checksums[number]:
                 raise ValueError(
                     "X does not return the same rows each time it is read: verify files that nobody changes"
@@ -106,16 +107,18 @@ def read_all(reader: RowReader) -> ReadRows:
         TypeError: features or weights are no real numbers.
         ValueError: the reader returns other shapes than it has promised, or features that are not finite or too large.
     """
-    size = max(1, CHUNK_ENTRIES // max(1, reader.n_features))
+    length, size = reader.length, max(1, CHUNK_ENTRIES // max(1, reader.n_features))
     checksums, values, weights = [], [], []
-    for start in range(0, max(reader.length, 1), size):
-        found = _read(reader, start, min(start + size, reader.length))
+    for start in range(0, max(length, 1), size):
+        found = _read(reader, start, min(start + size, length))
         if not np.all(np.abs(found[0]) <= MAGNITUDE_LIMIT):
             raise ValueError(f"X must be finite and at most {MAGNITUDE_LIMIT:g} in size, as in training")
         checksums.append(_checksum(found))
         values.append(found[1][:, 0] if found[1].shape[1] == 1 else found[1])
         weights.append(found[2])
-    return ReadRows(ReadFeatures(reader, size, checksums, None), np.concatenate(values), np.concatenate(weights))
+    return ReadRows(
+        ReadFeatures(reader, length, size, checksums, None), np.concatenate(values), np.concatenate(weights)
+    )
 
 
 def _read(reader: RowReader, start: int, stop: int) -> tuple[Array, Numbers, Numbers]:
@@ -128,8 +131,9 @@ def _read(reader: RowReader, start: int, stop: int) -> tuple[Array, Numbers, Num
     return np.ascontiguousarray(features, dtype=np.float64), values if values.ndim == 2 else values[:, None], weights
 
 
-def _checksum(parts: tuple[Numbers, ...]) -> int:
-    total = 0
+def _checksum(parts: tuple[Numbers, ...]) -> bytes:
+    """Of all bytes; other rows with the same one cannot be found, so those committed to are those summed over."""
+    total = hashlib.sha256()
     for part in parts:
-        total = zlib.crc32(np.ascontiguousarray(part).view(np.uint8).data, total)
-    return total
+        total.update(np.ascontiguousarray(part).view(np.uint8).data)
+    return total.digest()

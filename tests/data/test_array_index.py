@@ -38,6 +38,23 @@ def answers(index: RowIndex, probes: list[Any]) -> list[Any]:
     return said
 
 
+def test_names_that_another_type_cannot_tell_apart() -> None:
+    large = 2**53
+    unsigned = ArrayIndex(2, np.array([large, large + 1], dtype=np.uint64))
+    assert unsigned.slots([large]).tolist() == [0] and unsigned.slots([large + 1]).tolist() == [1]
+    assert -1 not in unsigned and 2**64 not in unsigned
+    assert 2**63 not in ArrayIndex(1, np.array([2**63 - 1]))
+    assert 256 not in ArrayIndex(1, np.array([0], dtype=np.uint8))
+    assert "a\0" not in ArrayIndex(2, np.array(["a", "b"]))
+
+
+def test_names_are_what_they_were_when_they_were_given() -> None:
+    given_names = np.array([10, 11, 12])
+    index = ArrayIndex(3, as_names(given_names, "ids", 3))
+    given_names -= 1
+    assert index.slots([11]).tolist() == [1] and 9 not in index
+
+
 @pytest.mark.parametrize("kind", NAMES)
 @given(changes=st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=8))
 def test_it_follows_the_dictionary(kind: str, changes: list[tuple[bool, int]]) -> None:

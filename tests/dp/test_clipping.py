@@ -16,8 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optax import softmax_cross_entropy_with_integer_labels as cross_entropy
 
-from certified.dp import DenseGradient, LinearGradient, PerExampleGradient
-from certified.dp.clipping import BLOCK, block_sensitivity, clip_threshold, float64_sensitivity, outer_sum
+from certified.dp import DenseGradient, LinearGradient, PerExampleGradient, dense
+from certified.dp.clipping import (
+    BLOCK,
+    block_sensitivity,
+    clip_threshold,
+    float64_sensitivity,
+    norm_excess,
+    outer_sum,
+)
 from certified.losses import LOGISTIC, SOFTMAX
 
 SLOTS, FEATURES = 2 * BLOCK, 5
@@ -156,6 +163,28 @@ def test_sensitivities_and_thresholds() -> None:
             clip_threshold(bad, Fraction(1))
     with pytest.raises(TypeError, match="float32 or float64"):
         block_sensitivity(np.float16, 64, 3)
+
+
+def test_inputs_of_more_digits_are_rounded_before_their_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, added = nn.Dense(1, use_bias=False), []
+
+    def spy(left: jax.Array, right: jax.Array) -> jax.Array:
+        added.append((np.asarray(left), np.asarray(right)))
+        return outer_sum(left, right)
+
+    monkeypatch.setattr(dense, "outer_sum", spy)
+    with jax.enable_x64(True):
+        gradient = DenseGradient(model, lambda outputs, targets: outputs[:, 0])
+        params = {"kernel": jnp.ones((3, 1), jnp.float32)}
+        # Just above the middle of two numbers of float32, so that all are rounded up.
+        steps = np.random.default_rng(0).integers(0, 2**10, (BLOCK, 1))
+        inputs = 1.0 + (steps + 0.5 + 2.0**-10) * 2.0**-23 * np.ones((1, 3))
+        targets = jnp.zeros(BLOCK)
+        gradient.clipped_sum(params, (jnp.asarray(inputs), targets), jnp.ones(BLOCK, bool), jnp.float64(1.0))
+    ((left, right),) = added
+    limit = norm_excess(jnp.float32, 4) ** 2
+    for scaled, row in zip(left.tolist(), right.tolist(), strict=True):
+        assert Fraction(scaled[0]) ** 2 * sum(Fraction(value) ** 2 for value in row) <= limit
 
 
 def test_models_that_are_no_stack_of_dense_layers_are_refused() -> None:

@@ -68,6 +68,18 @@ def test_equal_random_numbers_are_drawn_anew() -> None:
     assert sorted(sampler._permutations(1, 8)[0].tolist()) == list(range(8))
 
 
+def test_rates_that_take_almost_no_row() -> None:
+    requested = []
+
+    def counted(size: int) -> bytes:
+        requested.append(size)
+        return os.urandom(size)
+
+    rows, counts = PoissonSampler(1 << 20, 5e-324, counted).draw(100)
+    assert len(rows) == 0 and counts.tolist() == [0] * 100
+    assert len(requested) == 1
+
+
 def test_no_rows_and_bad_arguments() -> None:
     rows, counts = PoissonSampler(0, 0.5).draw(3)
     assert len(rows) == 0 and counts.tolist() == [0, 0, 0]

@@ -27,6 +27,7 @@ def test_meets_its_goal_near_the_minimiser() -> None:
     guarantee = release.guarantee
     assert guarantee.delta(8.0) <= 1e-5 and guarantee.group_size == 2
     assert guarantee.noise == "rounded_gaussian" and {"T13", "T20"} <= set(guarantee.claims)
+    assert any("number of rows was public" in assumption for assumption in guarantee.assumptions)
     best = solve(objective(), np.zeros((3, 1))).weights
     assert np.linalg.norm(release.weights - best) < 0.5 * np.linalg.norm(best)
 

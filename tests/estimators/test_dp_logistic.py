@@ -132,3 +132,13 @@ def test_classes_taken_from_the_labels_are_an_assumption() -> None:
 def test_a_numpy_integer_is_a_group_size() -> None:
     model = DPLogisticRegression(C=0.1, group_size=np.int64(2), random_state=1).fit(X, Y)
     assert type(model.guarantee_.group_size) is int
+
+
+def test_a_refused_fit_leaves_the_model_usable() -> None:
+    X, y = np.eye(4, 3), [0, 1, 0, 1]
+    model = DPLogisticRegression(C=0.1, epsilon=1.0, delta=1e-6).fit(X, y)
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="data_norm"):
+        model.fit(10.0 * np.eye(4, 2), y)
+    assert model.n_features_in_ == 3
+    assert np.array_equal(model.predict_proba(X), before)

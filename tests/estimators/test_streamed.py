@@ -285,3 +285,17 @@ def test_secrets_stay_inside() -> None:
     model = CertifiedLogisticRegression().fit(ArraySource(X, BINARY))
     shown = f"{model!r} {model._session!r} {model._session.register!r} {model.rows_in_force()!r}"
     assert not any(f"{value:.6f}"[:7] in shown for value in X.ravel())
+
+
+class Changeable(ArraySource):
+    """Labels that are integers as long as only one is read."""
+
+    def read(self, start: int, stop: int) -> Any:
+        features, targets, weights = super().read(start, stop)
+        return features, targets.astype(np.int64) if stop - start < 2 else targets, weights
+
+
+def test_labels_that_the_first_type_cannot_hold_are_refused() -> None:
+    labels = np.where(SCORES > 0.0, 1.5, 1.0)
+    with pytest.raises(TypeError, match="use one type"):
+        CertifiedLogisticRegression().fit(Changeable(X, labels))

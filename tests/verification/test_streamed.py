@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from typing import Any
 
@@ -74,6 +75,67 @@ class Restless(ArraySource):
         self.readings += start == 0
         features, targets, weights = super().read(start, stop)
         return features + (self.readings > 2), targets, weights
+
+
+def forged(features: Array) -> Array:
+    """Other features with the same CRC-32: 32 low bits of the last number outweigh a change in the first."""
+    changed = features.copy()
+    changed.flat[0] += 1.0
+    last = changed.view(np.uint64).reshape(-1)
+    wanted, start = zlib.crc32(features.tobytes()), int(last[-1])
+    zero = zlib.crc32(changed.tobytes())
+    basis: dict[int, tuple[int, int]] = {}
+    for bit in range(32):
+        last[-1] = start ^ 1 << bit
+        effect, flips = zlib.crc32(changed.tobytes()) ^ zero, 1 << bit
+        while effect and effect.bit_length() in basis:
+            other, more = basis[effect.bit_length()]
+            effect, flips = effect ^ other, flips ^ more
+        if effect:
+            basis[effect.bit_length()] = effect, flips
+    missing, flips = wanted ^ zero, 0
+    while missing:
+        other, more = basis[missing.bit_length()]
+        missing, flips = missing ^ other, flips ^ more
+    last[-1] = start ^ flips
+    assert zlib.crc32(changed.tobytes()) == wanted
+    return changed
+
+
+class Forger(ArraySource):
+    """Rows that differ after the first pass, as someone would make them who means to hide it."""
+
+    passes = 0
+
+    def read(self, start: int, stop: int) -> Any:
+        self.passes += start == 0
+        features, targets, weights = super().read(start, stop)
+        return forged(features) if start == 0 and self.passes > 1 else features, targets, weights
+
+
+def test_rows_forged_between_two_passes() -> None:
+    case = make_case()
+    with pytest.raises(ValueError, match="same rows each time"):
+        streamed(case, X=Forger(case.X, case.y, case.sample_weight))
+
+
+class Shrinking(ArraySource):
+    """Rows of which a source speaks of fewer once they have been read."""
+
+    passes = 0
+
+    @property
+    def length(self) -> int:
+        return super().length if self.passes < 2 else 4
+
+    def read(self, start: int, stop: int) -> Any:
+        self.passes += start == 0
+        return super().read(start, stop)
+
+
+def test_a_source_that_shrinks_is_read_to_the_end_it_had() -> None:
+    case = make_case()
+    assert streamed(case, X=Shrinking(case.X, case.y, case.sample_weight)).complete
 
 
 def test_rows_that_change_while_they_are_verified() -> None:
