@@ -212,7 +212,7 @@ def head() -> Head:
     for first in range(0, n, 4096):
         owners = labels[first : first + 4096]
         noise = generator.standard_normal((len(owners), d))
-        features[first : first + 4096] = np.maximum(0.12 * centres[owners] + noise, 0.0) * (2.0 / d) ** 0.5
+        features[first : first + 4096] = np.maximum(0.25 * centres[owners] + noise, 0.0) * (2.0 / d) ** 0.5
     targets = (labels[:, None] == np.arange(outputs)[None, :]).astype(np.float64)
     objective = Objective(SOFTMAX, Rows.from_arrays(features, targets, np.ones(n)), HEAD_LAMBDA * n)
     del features, targets

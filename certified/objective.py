@@ -28,6 +28,8 @@ TILES = 4
 """Tiles per side of a Hessian, of which those below the diagonal are never computed."""
 TILED_FROM = 256
 """Size from which tiles pay."""
+SUMS_HELD = 1 << 22
+"""Entries of the sums of blocks that are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,21 @@ def _predict(rows: Rows, fit_intercept: bool, weights: jax.Array) -> jax.Array:
 
 def row_sum(features: jax.Array, coefficients: jax.Array, fit_intercept: bool) -> jax.Array:
     """Return Σ_i x̃_i s_iᵀ (p, K), summed within blocks first and then across blocks (claim T12)."""
+    count, together = len(features), max(1, SUMS_HELD // max(1, features.shape[2] * coefficients.shape[2]))
+    if count <= together:
+        return _sum_of_blocks(features, coefficients, fit_intercept)
+
+    def add_some(number: jax.Array, total: jax.Array) -> jax.Array:
+        x, s = (jax.lax.dynamic_slice_in_dim(a, number * together, together) for a in (features, coefficients))
+        return total + _sum_of_blocks(x, s, fit_intercept)
+
+    whole = count // together
+    rest = _sum_of_blocks(features[whole * together :], coefficients[whole * together :], fit_intercept)
+    total: jax.Array = jax.lax.fori_loop(0, whole, add_some, rest)
+    return total
+
+
+def _sum_of_blocks(features: jax.Array, coefficients: jax.Array, fit_intercept: bool) -> jax.Array:
     blocks = jnp.einsum("bid,bik->bdk", features, coefficients)
     if fit_intercept:
         blocks = jnp.concatenate([blocks, coefficients.sum(axis=1)[:, None, :]], axis=1)
@@ -183,8 +200,8 @@ def _hvp(
     slope = _predict(rows, fit_intercept, direction)
     bent = loss.curvature_product(curvature, slope) if couples(loss) else curvature * slope
     # One long sum, which is faster than sums of blocks: products steer, and no bound is claimed for their rounding.
-    bent = bent.reshape(-1, bent.shape[-1])
-    product = (bent.T @ rows.features.reshape(-1, rows.n_features)).T
+    bent = bent.reshape(rows.slots, bent.shape[-1])
+    product = (bent.T @ rows.features.reshape(rows.slots, rows.n_features)).T
     return (jnp.concatenate([product, bent.sum(axis=0)[None]]) if fit_intercept else product,)
 
 

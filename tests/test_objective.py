@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certified import objective as module
 from certified.bounds.row_sums import certified_gradient, certified_hvp
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
@@ -171,6 +174,20 @@ def test_many_blocks_agree_with_one_sum() -> None:
     assert gradient_error(problem, weights, gradient, 256) <= 1e-12
     hessian = objective.data_hessian(curvature) + np.diagflat(objective.penalty)
     assert np.allclose(hessian, dense_hessian(problem, weights), rtol=1e-13)
+
+
+@pytest.mark.parametrize("held", [1, 30, 45, 10**6])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_sums_of_blocks_held_a_few_at_a_time(held: int, intercept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven blocks one, two, three or all at once: small integers add up without rounding, in any order."""
+    monkeypatch.setattr(module, "SUMS_HELD", held)
+    rng = np.random.default_rng(0)
+    features, coefficients = (rng.integers(-9, 9, (7, 8, k)).astype(np.float64) for k in (5, 3))
+    exact = np.einsum("bid,bik->dk", features, coefficients)
+    with jax.enable_x64(True):
+        total = module.row_sum(jnp.asarray(features), jnp.asarray(coefficients), intercept)
+    np.testing.assert_array_equal(total[:5], exact)
+    np.testing.assert_array_equal(total[5:], coefficients.sum(axis=(0, 1))[None][:intercept])
 
 
 @given(problems_and_points(**BENIGN), st.data())

@@ -116,12 +116,12 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
             ValueError, TypeError: an argument is invalid; the message names it and the remedy.
             MinimiserNotReachedError: the minimiser could not be certified; nothing was released.
         """
-        held = dict(vars(self))
+        held = dict(self.__dict__)
         try:
             return self._fit(X, y)
         except BaseException:
-            vars(self).clear()
-            vars(self).update(held)
+            self.__dict__.clear()
+            self.__dict__.update(held)
             raise
 
     def decision_function(self, X: Any) -> Array:

@@ -139,7 +139,7 @@ def test_no_attack_beats_the_certificate_of_a_deletion(releases: int) -> None:
     assert epsilon_lower_bound(ours, theirs, DELTA) <= EPSILON
 
 
-@pytest.mark.parametrize("releases", [5, 8])
+@pytest.mark.parametrize("releases", [5, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["logistic", "ridge"])
 def test_no_attack_beats_the_certificate_of_the_worst_accepted_state(kind: str, releases: int) -> None:
     """Wherever the weights came from: as far from retraining as the certificate accepts; the attack sees them."""

@@ -73,7 +73,7 @@ def _objective_run(problem: Objective, sampler: Sampler) -> DPRelease:
     return objective_perturbation(problem, RowLimits(1.0), EPSILON, DELTA, sampler=sampler)
 
 
-@pytest.mark.parametrize(("share", "convicted"), [(1.0, False), (0.1, True)])
+@pytest.mark.parametrize(("share", "convicted"), [(1.0, False), (0.01, True)])
 def test_objective_perturbation(share: float, convicted: bool) -> None:
     assert (epsilon_lower_bound(*perturbed(share, 48), DELTA, confidence=0.99) > EPSILON) is convicted
 
