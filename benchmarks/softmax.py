@@ -8,7 +8,8 @@ time includes compiling for one output less, as that of training includes compil
 the request to the certificate. The true distance is that to the minimiser on the remaining rows, solved to the floor of
 float64, whose own certified distance is its error. Retraining is scikit-learn's on the rows, by lbfgs at its default
 tolerance and by newton-cg to the residual that training reached: timed once for all requests that leave the classes as
-they were, and once for the class. On MNIST newton-cg takes tens of minutes; ``--default-only`` leaves it out.
+they were, and once for the class. On MNIST newton-cg takes more than ten minutes; ``--default-only`` leaves it
+out.
 
 ``--head`` trains and deletes from 2,048 features × 100 classes on 100,096 generated rows instead, in a process of its
 own whose memory is measured; exit status 1 where that reaches 4 GiB.
