@@ -131,7 +131,7 @@ def test_the_certificate_is_tight_for_the_worst_accepted_state(kind: str) -> Non
     assert 0.3 * exact_delta(certificate.mu) < exact_delta(mu) <= exact_delta(certificate.mu) <= DELTA
 
 
-@pytest.mark.parametrize("releases", [1, 3])
+@pytest.mark.parametrize("releases", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_no_attack_beats_the_certificate_of_a_deletion(releases: int) -> None:
     """The state as the mechanism leaves it: one Newton step was near enough for this much noise."""
     instance = Instance.after_deletion("logistic", noise_std=0.1, releases=releases + 2)
