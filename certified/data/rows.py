@@ -215,9 +215,8 @@ def blocked(values: Array, blocks: int, size: int) -> Array:
 @in_float64
 def to_device(features: Array, targets: Array, weights: Array, norms: Array) -> Rows:
     """Move arrays laid out in blocks to the device."""
-    # One copy, so that the device owns its buffers and can erase rows in place; done before the caller's may change.
-    arrays = (np.asarray(a, dtype=np.float64) for a in (features, targets, weights, norms))
-    return Rows(*(jax.device_put(a, may_alias=False).block_until_ready() for a in arrays))
+    # Copies, so that the device owns its buffers and can erase rows in place.
+    return Rows(*(jnp.array(a, dtype=jnp.float64, copy=True) for a in (features, targets, weights, norms)))
 
 
 @jax.jit
