@@ -105,7 +105,7 @@ def exact_delta(mu: float) -> float:
         return float(mpmath.ncdf(m / 2 - e / m) - mpmath.exp(e) * mpmath.ncdf(-m / 2 - e / m))
 
 
-@pytest.mark.parametrize("kind", ["logistic", "ridge"])
+@pytest.mark.parametrize("kind", ["logistic", pytest.param("ridge", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("noise_std", [1e-8, 1e-4, 0.1, 10.0])
 def test_the_exact_privacy_loss_is_certified(kind: str, noise_std: float) -> None:
     """No sampling: μ = ‖w − w*‖/σ gives the exact δ(ε), after each of several releases."""
@@ -121,7 +121,7 @@ def test_the_exact_privacy_loss_is_certified(kind: str, noise_std: float) -> Non
         certificate = instance.model.release()
 
 
-@pytest.mark.parametrize("kind", ["logistic", "ridge"])
+@pytest.mark.parametrize("kind", ["logistic", pytest.param("ridge", marks=pytest.mark.slow)])
 def test_the_certificate_is_tight_for_the_worst_accepted_state(kind: str) -> None:
     instance = Instance.after_deletion(kind, noise_std=1e-3, releases=1).displaced(1.0)
     certificate = instance.model.release()
@@ -140,7 +140,7 @@ def test_no_attack_beats_the_certificate_of_a_deletion(releases: int) -> None:
 
 
 @pytest.mark.parametrize("releases", [5, pytest.param(8, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["logistic", "ridge"])
+@pytest.mark.parametrize("kind", ["logistic", pytest.param("ridge", marks=pytest.mark.slow)])
 def test_no_attack_beats_the_certificate_of_the_worst_accepted_state(kind: str, releases: int) -> None:
     """Wherever the weights came from: as far from retraining as the certificate accepts; the attack sees them."""
     instance = Instance.after_deletion(kind, noise_std=1e-3, releases=releases)
