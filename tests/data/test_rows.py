@@ -160,8 +160,19 @@ def test_enlarged_keeps_every_slot() -> None:
         assert not flat(larger, field)[rows.slots :].any()
 
 
-def test_later_changes_of_the_callers_arrays_have_no_effect() -> None:
-    features, targets, weights = np.ones((8, 2)), np.ones((8, 1)), np.ones(8)
+def at_offset(values: np.ndarray, offset: int) -> np.ndarray:
+    """The values at an address that many bytes after a multiple of 64: at 0, JAX can share the memory on a CPU."""
+    buffer = np.empty(values.nbytes + 128, dtype=np.uint8)
+    start = -buffer.ctypes.data % 64 + offset
+    array = buffer[start : start + values.nbytes].view(np.float64).reshape(values.shape)
+    array[...] = values
+    return array
+
+
+@pytest.mark.parametrize("offset", range(0, 64, 8))
+def test_the_device_owns_its_memory(offset: int) -> None:
+    """Later changes of the caller's arrays have no effect, and rows are erased where they are."""
+    features, targets, weights = (at_offset(np.ones(shape), offset) for shape in ((512, 2), (512, 1), (512,)))
     rows = Rows.from_arrays(features, targets, weights)
     replaced = rows.with_targets(targets)
     for array in (features, targets, weights):
@@ -169,6 +180,11 @@ def test_later_changes_of_the_callers_arrays_have_no_effect() -> None:
     for made in (rows, replaced):
         for field in ("features", "targets", "weights"):
             assert np.all(flat(made, field) == 1.0), field
+    before = [getattr(rows, field).unsafe_buffer_pointer() for field in FIELDS]
+    erased = rows.erase(at(1, 300))
+    assert [getattr(erased, field).unsafe_buffer_pointer() for field in FIELDS] == before
+    assert all(getattr(rows, field).is_deleted() for field in FIELDS)
+    assert np.all(features == 7.0)
 
 
 def test_repr_shows_no_data() -> None:
