@@ -16,8 +16,8 @@ from certified.objective import Objective
 from certified.removal import newton
 from certified.removal.correction import solve
 from certified.removal.costs import Costs
-from certified.removal.ledger_state import LedgerState, inverses_of
-from certified.removal.opening import opened, sharpened
+from certified.removal.inverses import inverses_of
+from certified.removal.ledger_state import LedgerState, opened, sharpened
 from certified.removal.planner import ROUTES, Decision, Spent, Standing, next_route
 from certified.removal.state import RemovalState, UpdateInfo
 

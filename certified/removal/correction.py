@@ -11,7 +11,7 @@ import numpy.typing as npt
 from certified.bounds.anchor import Anchor, SignedTerms
 from certified.bounds.ledger import Defect, defect
 from certified.numerics.rounding import MAGNITUDE_LIMIT
-from certified.removal.ledger_state import precondition
+from certified.removal.inverses import precondition
 
 Array = npt.NDArray[np.float64]
 

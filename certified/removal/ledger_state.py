@@ -1,26 +1,27 @@
-"""What the ledger carries between requests beyond a removal state: its anchor, a preconditioner, and what was spent."""
+"""What the ledger carries between requests beyond a removal state: an anchor, inverses to solve with, what was spent."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import lapack
-from scipy.linalg.blas import dsymv
 
-from certified.bounds.anchor import Anchor
+from certified.bounds.anchor import Anchor, anchor_at, factorised
 from certified.bounds.curvature import Linearisation, linearise
 from certified.bounds.distance import DistanceBound
-from certified.numerics.threads import blas_threads_for
+from certified.bounds.row_sums import certified_gradient
 from certified.objective import Objective
+from certified.removal.inverses import inverses_of, largest_eigenvalue
 from certified.removal.planner import Spent
-from certified.removal.state import RemovalState
+from certified.removal.state import RemovalState, UpdateInfo
 
 Array = npt.NDArray[np.float64]
 
-_POWER_STEPS = 10
+WORTHWHILE = 1.5
+"""A factorisation is made for a curvature that is this many times the known one."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,8 +50,6 @@ class LedgerState(RemovalState):
 
 def _reopened(objective: Objective, weights: Array, gradient: Array, bound: DistanceBound) -> LedgerState:
     """The state at these weights with a Hessian and an anchor of the rows in force alone."""
-    from certified.removal.ledger_step import open_at
-
     bare = Linearisation(weights, (), objective.penalty)
     linearisation = bare if objective.is_degenerate else linearise(objective, weights)
     return open_at(RemovalState(objective, weights, gradient, linearisation, bound))
@@ -64,32 +63,33 @@ def settled(state: LedgerState) -> LedgerState:
     return replace(state, linearisation=linearisation, anchor=replace(state.anchor, linearisation=linearisation))
 
 
-def inverses_of(linearisation: Linearisation) -> tuple[Array, ...]:
-    """Invert the Hessians, shifted where they are singular, in O(p³)."""
-    inverses = []
-    for lower in linearisation.factor.lower:
-        with blas_threads_for(len(lower)):
-            inverse, _ = lapack.dpotri(lower, lower=1)
-        # In Fortran order, as products by half want it.
-        inverses.append(np.asfortranarray(np.tril(inverse) + np.tril(inverse, -1).T))
-    return tuple(inverses)
+def open_at(state: RemovalState) -> LedgerState:
+    """Anchor a ledger at a removal state by one pass, without solving; the weights and their bound stay (claim T6).
+
+    For a state of `certified.removal.newton`, or one restored from a file.
+    """
+    return opened(state, UpdateInfo(0, 0, relinearised=False), Spent())[0]
 
 
-def precondition(inverses: tuple[Array, ...], residual: Array) -> Array:
-    """Return the approximate solution (p, K) of A·V = residual."""
-    result, last = np.empty_like(residual), len(inverses) - 1
-    for k in range(residual.shape[1]):
-        result[:, k] = dsymv(1.0, inverses[min(k, last)], residual[:, k], lower=1)
-    return result
+def opened(state: RemovalState, info: UpdateInfo, spent: Spent) -> tuple[LedgerState, UpdateInfo]:
+    """Anchor a ledger at a removal state, by one pass; a constant model (T0) and losses beyond T6 have none."""
+    objective, linearisation = state.objective, state.linearisation
+    without = objective.loss.couples_outputs or not math.isfinite(objective.loss.self_concordance)
+    if objective.is_degenerate or without:
+        parts = objective, state.weights, state.gradient, linearisation, state.bound
+        return LedgerState(*parts, None, (), spent, preconditioner=state.preconditioner), info
+    gradient = certified_gradient(objective, state.weights)
+    inverses = inverses_of(linearisation)
+    anchor = sharpened(anchor_at(objective, state.weights, gradient, linearisation), inverses)
+    info = replace(info, passes=info.passes + 1)
+    spent = spent.linearised(info.passes) if info.relinearised else spent.passed(info.passes)
+    ledger = LedgerState(
+        objective, state.weights, gradient.value, anchor.linearisation, state.bound, anchor, inverses, spent
+    )
+    return ledger, info
 
 
-def largest_eigenvalue(matrix: Array) -> float:
-    """Estimate λ_max of a symmetric positive matrix by power iteration; no bound."""
-    vector = np.random.default_rng(0).standard_normal(len(matrix))
-    size = 0.0
-    for _ in range(_POWER_STEPS):
-        vector = matrix @ (vector / np.linalg.norm(vector))
-        size = float(np.linalg.norm(vector))
-        if not 0.0 < size < np.inf:
-            return np.inf
-    return size
+def sharpened(anchor: Anchor, inverses: tuple[Array, ...]) -> Anchor:
+    """Certify the curvature by a factorisation where the inverses promise clearly more than the penalty proves."""
+    promised = min((1.0 / max(largest_eigenvalue(p), 1e-300) for p in inverses), default=0.0)
+    return factorised(anchor) if promised > WORTHWHILE * anchor.curvature else anchor

@@ -24,8 +24,7 @@ from certified.removal import newton
 from certified.removal.attempt import Attempt
 from certified.removal.correction import residual_after
 from certified.removal.costs import REFERENCE, Speeds, modelled_costs
-from certified.removal.ledger_state import LedgerState
-from certified.removal.opening import opened
+from certified.removal.ledger_state import LedgerState, opened
 from certified.removal.planner import Spent, first_route
 from certified.removal.state import RemovalState, UpdateInfo
 
@@ -40,14 +39,6 @@ def initialise(objective: Objective, target: float, start: Array | None = None) 
     """
     state, info = newton.initialise(objective, target, start)
     return opened(state, replace(info, reason="trained from the rows"), Spent())
-
-
-def open_at(state: RemovalState) -> LedgerState:
-    """Anchor a ledger at a removal state by one pass, without solving; the weights and their bound stay (claim T6).
-
-    For a state of `certified.removal.newton`, or one restored from a file.
-    """
-    return opened(state, UpdateInfo(0, 0, relinearised=False), Spent())[0]
 
 
 def update(

@@ -13,7 +13,7 @@ from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
 from certified.removal.correction import residual_after, solve
-from certified.removal.ledger_state import inverses_of
+from certified.removal.inverses import inverses_of
 
 rng = np.random.default_rng(0)
 FEATURES, TARGETS = rng.normal(size=(60, 4)), rng.choice([-1.0, 1.0], size=(60, 2))

@@ -3,39 +3,44 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from certified.bounds.curvature import Linearisation
-from certified.bounds.row_sums import Enclosure
-from certified.removal.ledger_state import inverses_of, largest_eigenvalue, precondition
+from certified.bounds.anchor import anchor_at
+from certified.bounds.curvature import linearise
+from certified.bounds.row_sums import certified_gradient
+from certified.data.rows import Rows
+from certified.losses import LOGISTIC
+from certified.objective import Objective
+from certified.removal import newton
+from certified.removal.inverses import inverses_of
+from certified.removal.ledger_state import opened, sharpened
+from certified.removal.planner import Spent
+
+rng = np.random.default_rng(0)
 
 
-def linearisation(outputs: int, rank: int = 4) -> Linearisation:
-    rng = np.random.default_rng(0)
-    factors = [rng.normal(size=(rank, 4)) for _ in range(outputs)]
-    return Linearisation(np.zeros((4, outputs)), tuple(Enclosure(f.T @ f, 0.0) for f in factors), np.full((4, 1), 0.5))
+def objective(alpha: float, weight: float = 1.0) -> Objective:
+    rows = Rows.from_arrays(rng.normal(size=(50, 3)), rng.choice([-1.0, 1.0], size=(50, 1)), np.full(50, weight))
+    return Objective(LOGISTIC, rows, alpha)
 
 
-@pytest.mark.parametrize("outputs", [1, 3])
-def test_inverses(outputs: int) -> None:
-    point = linearisation(outputs)
-    inverses = inverses_of(point)
-    residual = np.random.default_rng(1).normal(size=(4, outputs))
-    solved = precondition(inverses, residual)
-    for k, enclosure in enumerate(point.data_hessians):
-        assert np.array_equal(inverses[k], inverses[k].T)
-        assert (enclosure.value + 0.5 * np.eye(4)) @ solved[:, k] == pytest.approx(residual[:, k])
+def test_opening_takes_one_pass_and_counts_what_was_spent() -> None:
+    state, info = newton.initialise(objective(5.0), 1e-8)
+    ledger, more = opened(state, info, Spent(requests=7, changed_rows=9, all_passes=2))
+    assert more.passes == info.passes + 1
+    assert ledger.anchor is not None and np.array_equal(ledger.anchor.point, state.weights)
+    assert ledger.anchor.linearisation is ledger.linearisation
+    assert (ledger.spent.requests, ledger.spent.changed_rows, ledger.spent.linearisations) == (0, 9, 1)
+    assert ledger.spent.all_passes == 2 + more.passes
 
 
-def test_one_inverse_serves_all_outputs_of_a_constant_curvature() -> None:
-    inverses = inverses_of(linearisation(1))
-    residual = np.random.default_rng(1).normal(size=(4, 3))
-    assert precondition(inverses, residual) == pytest.approx(inverses[0] @ residual)
+def test_a_constant_model_has_no_anchor() -> None:
+    ledger, info = opened(*newton.initialise(objective(5.0, weight=0.0), 1e-8), Spent())
+    assert ledger.anchor is None and ledger.inverses == () and info.passes == 0
 
 
-def test_a_singular_hessian_is_shifted() -> None:
-    singular = Linearisation(np.zeros((2, 1)), (Enclosure(np.ones((2, 2)), 0.0),), np.zeros((2, 1)))
-    assert np.all(np.isfinite(inverses_of(singular)[0]))
-
-
-def test_largest_eigenvalue() -> None:
-    assert largest_eigenvalue(np.diag([1.0, 2.0, 50.0])) == pytest.approx(50.0, rel=1e-6)
-    assert largest_eigenvalue(np.zeros((3, 3))) == np.inf
+@pytest.mark.parametrize("alpha, claim", [(1e-3, "T2f"), (1e6, "T1")])
+def test_a_factorisation_is_made_where_it_promises_more(alpha: float, claim: str) -> None:
+    problem, zero = objective(alpha), np.zeros((3, 1))
+    anchor = anchor_at(problem, zero, certified_gradient(problem, zero), linearise(problem, zero))
+    found = sharpened(anchor, inverses_of(anchor.linearisation))
+    assert found.curvature_claim == claim
+    assert found.curvature >= anchor.curvature

@@ -16,7 +16,7 @@ from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
 from certified.removal import RemovalState, TargetNotReachedError, UpdateInfo, ledger_step, newton
 from certified.removal.costs import REFERENCE, Speeds
-from certified.removal.ledger_state import LedgerState, settled
+from certified.removal.ledger_state import LedgerState, open_at, settled
 from certified.removal.outputs import select_outputs
 from tests.oracle import Problem, is_upper_bound
 from tests.strategies import objective_of, powers_of_ten, problems
@@ -302,7 +302,7 @@ def test_settling_forgets_the_rows_and_changes_nothing_else() -> None:
 
 def test_a_ledger_opens_where_a_model_was_left() -> None:
     plain, _ = newton.initialise(data(LOGISTIC), 1e-8)
-    state = ledger_step.open_at(plain)
+    state = open_at(plain)
     assert np.array_equal(state.weights, plain.weights) and state.bound == plain.bound
     assert (state.spent.all_passes, state.spent.changed_rows) == (1, 0)
     state, info = remove(state, at(0))

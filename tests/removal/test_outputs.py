@@ -14,7 +14,7 @@ from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective
 from certified.removal import RemovalState, ledger_step
-from certified.removal.ledger_state import LedgerState
+from certified.removal.ledger_state import LedgerState, open_at
 from certified.removal.newton import initialise, update
 from certified.removal.outputs import select_outputs
 from tests.oracle import Problem, minimise
@@ -110,5 +110,5 @@ def test_a_ledger_goes_on_without_a_pass(loss: Loss, kept: list[int]) -> None:
 
 
 def test_without_any_output_the_ledger_closes_and_opens_again() -> None:
-    state = select_outputs(ledger_step.open_at(one_vs_rest()), [])
+    state = select_outputs(open_at(one_vs_rest()), [])
     assert isinstance(state, LedgerState) and state.anchor is None and state.inverses == ()
