@@ -61,6 +61,7 @@ def certified(model: str, features: int, batch: int, seconds: float) -> float:
     from certified.dp import DenseGradient, LinearGradient, SGDPlan
     from certified.dp.poisson import PoissonSampler
     from certified.dp.sgd import _run, _Step
+    from certified.dp.tiles import in_tiles
     from certified.losses import LOGISTIC, SOFTMAX
 
     rows, labels = data(model, features)
@@ -84,7 +85,8 @@ def certified(model: str, features: int, batch: int, seconds: float) -> float:
 
         def steps() -> None:
             # As in dp_sgd, without loading the data again: sampling overlaps with the steps before.
-            carry[0] = _run(step, carry[0], prepared, sampler.slots(CHUNK, plan.slots), 1.0)
+            slots = in_tiles(sampler.slots(CHUNK, plan.slots), prepared)
+            carry[0] = _run(step, carry[0], prepared, slots, 1.0)
 
         def chunk() -> None:
             for _ in range(2):

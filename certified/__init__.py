@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from certified.estimators import CertifiedRidge as CertifiedRidge
     from certified.estimators import CertifiedSoftmaxRegression as CertifiedSoftmaxRegression
     from certified.estimators import DPLogisticRegression as DPLogisticRegression
-    from certified.estimators.persistence import ModelFormatError as ModelFormatError
+    from certified.estimators.archive import ModelFormatError as ModelFormatError
     from certified.removal import TargetNotReachedError as TargetNotReachedError
     from certified.service import DeletionStore as DeletionStore
     from certified.verification.report import VerificationError as VerificationError
@@ -37,7 +37,7 @@ _HOMES = {
     "CertifiedSoftmaxRegression": "certified.estimators",
     "DPLogisticRegression": "certified.estimators",
     "DeletionStore": "certified.service",
-    "ModelFormatError": "certified.estimators.persistence",
+    "ModelFormatError": "certified.estimators.archive",
     "TargetNotReachedError": "certified.removal",
     "UnknownIdError": "certified.data.index",
     "VerificationError": "certified.verification.report",

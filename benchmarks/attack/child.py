@@ -17,7 +17,8 @@ from pathlib import Path
 import jax
 
 from certified import DeletionStore, UnknownIdError
-from certified.estimators.persistence import loads, read, restored
+from certified.estimators.persistence import restored
+from certified.estimators.saved_model import loads, read
 from certified.ledger.database import StoreError
 
 REQUEST = ("request: before commit", "request: after commit")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from certified.bounds.capacity import Capacity as Capacity
-    from certified.bounds.capacity import CapacityProblem as CapacityProblem
     from certified.bounds.capacity import capacities as capacities
+    from certified.bounds.capacity_problem import CapacityProblem as CapacityProblem
     from certified.bounds.curvature import Linearisation as Linearisation
     from certified.bounds.curvature import linearise as linearise
     from certified.bounds.distance import DistanceBound as DistanceBound
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Capacity": "certified.bounds.capacity",
-    "CapacityProblem": "certified.bounds.capacity",
+    "CapacityProblem": "certified.bounds.capacity_problem",
     "DistanceBound": "certified.bounds.distance",
     "Linearisation": "certified.bounds.curvature",
     "PUBLISHED": "certified.bounds.published",

@@ -16,9 +16,10 @@ from flint import arb
 from certified.bounds.changed_rows import RowTerms, row_terms
 from certified.bounds.curvature import Linearisation
 from certified.bounds.distance import max_extended_norm
+from certified.bounds.enclosure import Enclosure, inflated, nan_to_inf, norm_bound
 from certified.bounds.exchanged import Exchanged
 from certified.bounds.formulas import intercept_curvature
-from certified.bounds.row_sums import Enclosure, inflated, largest_predictor, nan_to_inf, norm_bound
+from certified.bounds.row_sums import largest_predictor
 from certified.data.rows import Rows
 from certified.numerics.balls import lower, working_precision
 from certified.numerics.rounding import UNIT_ROUNDOFF

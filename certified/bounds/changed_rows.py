@@ -11,14 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb
 
-from certified.bounds.row_sums import (
-    Enclosure,
-    coefficient_error,
-    curvature_and_growth,
-    inflated,
-    nan_to_inf,
-    predictor_scale,
-)
+from certified.bounds.enclosure import Enclosure, inflated, nan_to_inf
+from certified.bounds.row_terms import coefficient_error, curvature_and_growth, predictor_scale
 from certified.data.rows import Rows
 from certified.losses import Loss
 from certified.numerics.balls import upper, working_precision

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb
 
+from certified.bounds.enclosure import Enclosure, norm_bound
 from certified.bounds.formulas import intercept_curvature
-from certified.bounds.row_sums import Enclosure, certified_curvature_sums, certified_data_hessians, norm_bound
+from certified.bounds.row_sums import certified_curvature_sums, certified_data_hessians
 from certified.numerics.balls import lower, working_precision
 from certified.numerics.definite import min_eigenvalue_bound
 from certified.numerics.rounding import UNIT_ROUNDOFF

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from flint import arb
 
 from certified.bounds.curvature import Linearisation, linearise, structural_curvature
+from certified.bounds.enclosure import Enclosure, norm_bound
 from certified.bounds.formulas import (
     decrement_ratio,
     self_concordant_radius,
@@ -19,7 +20,7 @@ from certified.bounds.formulas import (
     witness_decrement_squared,
     witness_newton_step,
 )
-from certified.bounds.row_sums import Enclosure, certified_gradient, certified_hvp, norm_bound
+from certified.bounds.row_sums import certified_gradient, certified_hvp
 from certified.numerics.balls import lower, upper, working_precision
 from certified.numerics.rounding import MAGNITUDE_LIMIT, UNIT_ROUNDOFF
 from certified.objective import Objective

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb, arb_mat
 
-from certified.bounds.row_sums import Enclosure
+from certified.bounds.enclosure import Enclosure
 from certified.data.rows import Rows
 from certified.losses import couples
 from certified.numerics.balls import upper, working_precision

@@ -17,7 +17,7 @@ from scipy.linalg.blas import dsymv, dsyrk
 
 from certified.bounds.changed_rows import RowTerms
 from certified.bounds.curvature import Linearisation
-from certified.bounds.row_sums import Enclosure, inflated, nan_to_inf, norm_bound
+from certified.bounds.enclosure import Enclosure, inflated, nan_to_inf, norm_bound
 from certified.numerics.rounding import gamma
 from certified.numerics.threads import blas_threads_for
 

@@ -15,6 +15,7 @@ from flint import arb
 
 from certified.bounds.anchor import Anchor
 from certified.bounds.distance import DistanceBound
+from certified.bounds.enclosure import inflated, norm_bound
 from certified.bounds.formulas import (
     curvature_change,
     curvature_decrease,
@@ -25,7 +26,6 @@ from certified.bounds.formulas import (
     witness_decrement_squared,
     witness_newton_step,
 )
-from certified.bounds.row_sums import inflated, norm_bound
 from certified.numerics.balls import lower, upper, working_precision
 from certified.numerics.rounding import UNIT_ROUNDOFF, gamma
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,9 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from certified.bounds.enclosure import Enclosure, inflated, nan_to_inf, norm_bound
+from certified.bounds.row_terms import (
+    coefficient_error,
+    curvature_and_growth,
+    extended_norms,
+    predict,
+    predictor_scale,
+    product_scale,
+    weighted,
+)
 from certified.data.rows import Rows
 from certified.losses import Loss, couples
-from certified.numerics.exponential import exp_nonpositive
 from certified.numerics.precision import in_float64
 from certified.numerics.rounding import MAGNITUDE_LIMIT, UNDERFLOW, UNIT_ROUNDOFF, gamma
 from certified.objective import Objective, add_up, row_sum
@@ -22,36 +30,11 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class Enclosure:
-    """A computed array and a bound on its Frobenius distance to the exact one.
-
-    Attributes:
-        value: the computed array.
-        error: upper bound on ‖value − exact‖_F (‖·‖₂ for a symmetric matrix).
-        claim: what the error rests on.
-    """
-
-    value: Array
-    error: float
-    claim: str = "T12"
-
-    @property
-    def norm(self) -> float:
-        """Upper bound on the norm of the exact array."""
-        return inflated(norm_bound(self.value) + self.error)
-
-
-@dataclass(frozen=True, repr=False)
 class CurvatureSums:
     """Per output k: lower bounds on A_k = Σ a_ik and upper bounds on h_k = ‖Σ a_ik x_i‖ (claim T2s)."""
 
     total_lower: Array
     first_moment: Array
-
-
-def norm_bound(array: Array) -> float:
-    """Return an upper bound on the Frobenius norm of a computed array."""
-    return inflated(math.sqrt(float(np.vdot(array, array))) * (1.0 + 2.0 * gamma(array.size + 2)) + 1e-150 * array.size)
 
 
 @in_float64
@@ -148,22 +131,6 @@ def _inflation(rows: Rows) -> float:
     return 1.0 + 2.0 * gamma(rows.slots + rows.n_outputs + 64)
 
 
-def predictor_scale(objective: Objective, weights: Array) -> tuple[Array, Array]:
-    """(K,) factors f, b with |ẑ_ik − z_ik| ≤ f_k·ρ_i + b_k, the loss's own shift included (T12); on the host."""
-    rate, offset = product_scale(objective, weights)
-    return rate, offset + objective.loss.evaluation_shift
-
-
-def product_scale(objective: Objective, weights: Array) -> tuple[Array, Array]:
-    """(K,) factors f, b with |error of the computed x̃_i·w_k| ≤ f_k·ρ_i + b_k (T12); on the host."""
-    d = objective.rows.n_features
-    feature_weights = weights[:d]
-    norms = np.sqrt((feature_weights * feature_weights).sum(axis=0)) * (1.0 + 2.0 * gamma(d + 4)) + 1e-150
-    intercept = np.abs(weights[d]) if objective.fit_intercept else np.zeros(weights.shape[1])
-    rate = 2.0 * gamma(d + 4)
-    return rate * norms, rate * intercept + UNDERFLOW
-
-
 def _check_magnitude(weights: Array) -> None:
     if not np.all(np.abs(weights) <= MAGNITUDE_LIMIT):
         raise ValueError(f"weights must be finite and at most {MAGNITUDE_LIMIT:g} in size: scale the features")
@@ -172,51 +139,6 @@ def _check_magnitude(weights: Array) -> None:
 def _underflow(objective: Objective, parts: float) -> float:
     rows = objective.rows
     return UNDERFLOW * rows.slots * (rows.n_features + 4) * (rows.n_outputs + 1) * (1.0 + parts)
-
-
-def inflated(value: float) -> float:
-    """A bound after one more rounding to nearest."""
-    return value * (1.0 + 4.0 * UNIT_ROUNDOFF) if math.isfinite(value) else value
-
-
-def nan_to_inf(value: float) -> float:
-    """An overflow on the way to a bound leaves no bound."""
-    return math.inf if math.isnan(value) else value
-
-
-def extended_norms(rows: Rows, fit_intercept: bool) -> jax.Array:
-    """Upper bounds on ‖x̃_i‖₂, the constant feature included."""
-    if not fit_intercept:
-        return rows.norms
-    return jnp.sqrt(jnp.square(rows.norms) + 1.0) * (1.0 + 8.0 * UNIT_ROUNDOFF)
-
-
-def predict(rows: Rows, fit_intercept: bool, weights: jax.Array) -> jax.Array:
-    """Linear predictors z (blocks, size, K)."""
-    z = jnp.einsum("bid,dk->bik", rows.features, weights[: rows.features.shape[2]])
-    z = z + weights[-1] if fit_intercept else z
-    # Of rows that take no part not even an overflow does.
-    return jnp.where(rows.weights[..., None] > 0.0, z, 0.0)
-
-
-def curvature_and_growth(
-    loss: Loss, targets: jax.Array, z: jax.Array, zeta: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """φ''(ẑ), sup of φ'' over [ẑ − ζ, ẑ + ζ], and a bound on |φ''(ẑ) − φ''(z)| there (self-concordance)."""
-    curvature = loss.curvature(z, targets)
-    drift = loss.self_concordance * zeta
-    growth = 1.0 / exp_nonpositive(-jnp.minimum(drift, 700.0))
-    grown = curvature * growth * (1.0 + 2.0 * loss.evaluation_error + 64.0 * UNIT_ROUNDOFF)
-    # Where growth says nothing (no self-concordance, say) the limit of φ'' is all that is known.
-    supremum = jnp.where(drift > 700.0, loss.curvature_limit, jnp.minimum(grown, loss.curvature_limit))
-    change = supremum * jnp.minimum(drift * (1.0 + 4.0 * UNIT_ROUNDOFF), 1.0)
-    return curvature, supremum, change
-
-
-def coefficient_error(loss: Loss, coefficient: jax.Array, c: jax.Array, propagated: jax.Array) -> jax.Array:
-    """Bound |ŝ − s| for a coefficient c·φ-derivative: evaluation, product, propagated predictor error, underflow."""
-    relative = 2.0 * loss.evaluation_error + 8.0 * UNIT_ROUNDOFF
-    return relative * jnp.abs(coefficient) + c * (propagated + UNDERFLOW) * (1.0 + 8.0 * UNIT_ROUNDOFF)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -235,7 +157,7 @@ def _gradient_sums(
     error = coefficient_error(loss, coefficient, c, propagated)
     return (
         row_sum(rows.features, coefficient, fit_intercept),
-        *_weighted(rows, fit_intercept, coefficient, error),
+        *weighted(rows, fit_intercept, coefficient, error),
     )
 
 
@@ -266,7 +188,7 @@ def _hvp_sums(
     error = coefficient_error(loss, coefficient, c, propagated)
     return (
         row_sum(rows.features, coefficient, fit_intercept),
-        *_weighted(rows, fit_intercept, coefficient, error),
+        *weighted(rows, fit_intercept, coefficient, error),
     )
 
 
@@ -308,11 +230,3 @@ def _largest_predictor(
 ) -> tuple[jax.Array, ...]:
     reach = jnp.abs(predict(rows, fit_intercept, direction)) + rows.norms[..., None] * rate + offset
     return (jnp.max(jnp.where(rows.weights[..., None] > 0.0, reach, 0.0), initial=0.0),)
-
-
-def _weighted(rows: Rows, fit_intercept: bool, coefficient: jax.Array, error: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Σ ρ̃_i‖ŝ_i‖₂ and Σ ρ̃_i‖ε_i‖₂ over the rows."""
-    norms = extended_norms(rows, fit_intercept)
-    # 1e-290 covers squares that underflow: the root is then still an upper bound.
-    size, slack = (jnp.sqrt(jnp.sum(jnp.square(a), axis=-1) + 1e-290) for a in (coefficient, error))
-    return jnp.sum(norms * size), jnp.sum(norms * slack)

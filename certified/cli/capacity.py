@@ -11,7 +11,8 @@ import typer
 from certified.cli.output import JsonOption, plain, print_json, print_rich, save_picture
 
 if TYPE_CHECKING:
-    from certified.bounds.capacity import Capacity, CapacityProblem
+    from certified.bounds.capacity import Capacity
+    from certified.bounds.capacity_problem import CapacityProblem
 
 _DECADES = (-2.0, 2.0)
 _POINTS = 25
@@ -50,7 +51,8 @@ def capacity(
 
     Example: certified capacity --n 11982 --dimension 784 --strength 1e-3 --epsilon 1 --delta 1e-4 --noise-std 0.01
     """
-    from certified.bounds.capacity import CapacityProblem, capacities
+    from certified.bounds.capacity import capacities
+    from certified.bounds.capacity_problem import CapacityProblem
     from certified.bounds.published import LOGISTIC_THIRD_DERIVATIVE
 
     problem = CapacityProblem(

@@ -23,6 +23,13 @@ from certified.cli.losses import HELP, LOSSES, LossName, accepting
 from certified.cli.output import JsonOption, announcing
 from certified.cli.request import Outcome, timed
 
+ModelOption = Annotated[Path, typer.Option("--model", metavar="MODEL", help="Where to write the model.")]
+StrengthOption = Annotated[
+    float, typer.Option("--C", metavar="C", help="Inverse L2 strength, as in scikit-learn; smaller regularises more.")
+]
+NoInterceptOption = Annotated[bool, typer.Option("--no-intercept", help="Leave the intercept out.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing model.")]
+
 
 class Scaling(StrEnum):
     """How the L2 strength grows with the number of rows."""
@@ -33,22 +40,19 @@ class Scaling(StrEnum):
 
 def fit(
     data: DataArgument,
-    model: Annotated[Path, typer.Option("--model", metavar="MODEL", help="Where to write the model.")],
+    model: ModelOption,
     target: TargetOption = None,
     id_column: IdOption = None,
     subject: SubjectOption = None,
     weight: WeightOption = None,
     loss: Annotated[LossName, typer.Option(help=HELP)] = LossName.logistic,
-    strength: Annotated[
-        float,
-        typer.Option("--C", metavar="C", help="Inverse L2 strength, as in scikit-learn; smaller regularises more."),
-    ] = 1.0,
+    strength: StrengthOption = 1.0,
     epsilon: Annotated[float, typer.Option(help="ε of the guarantee for all releases together.")] = 1.0,
     delta: Annotated[float, typer.Option(help="δ of the guarantee for all releases together.")] = 1e-6,
     noise_std: Annotated[
         str, typer.Option(metavar="SIGMA", help='Standard deviation of the release noise, or "auto".')
     ] = "auto",
-    no_intercept: Annotated[bool, typer.Option("--no-intercept", help="Leave the intercept out.")] = False,
+    no_intercept: NoInterceptOption = False,
     width: Annotated[
         float | None,
         typer.Option(help="Where huberised_hinge bends: a power of two from 2**-10 to 1.", show_default="0.5"),
@@ -73,7 +77,7 @@ def fit(
         typer.Option(help="A sentence to add to every certificate, such as where a scaler was fitted; repeatable."),
     ] = None,
     certificate: modelfile.CertificateOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model.")] = False,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train on the rows of DATA, release the model with noise and certify the release.
@@ -89,7 +93,7 @@ def fit(
     columns, chosen = Columns(target or (), id_column, subject, weight), LOSSES[loss]
     special = _special(loss, {"width": width, "class_weight": _class_weight(class_weight)})
     with modelfile.staging(model) as folder, announcing("training"):
-        from certified.estimators.persistence import secret_path
+        from certified.estimators.saved_model import secret_path
 
         if (model.exists() or secret_path(model).exists()) and not overwrite:
             raise FileExistsError(f"--model: {model} exists already; add --overwrite to replace it and its secret file")

@@ -66,7 +66,9 @@ def load(model: Path) -> CertifiedEstimator:
         RuntimeError: the secret file is not there, so the model can only predict.
         ValueError: the estimator or its loss is none of this library.
     """
-    from certified.estimators.persistence import ModelFormatError, read, restored, secret_path
+    from certified.estimators.archive import ModelFormatError
+    from certified.estimators.persistence import restored
+    from certified.estimators.saved_model import read, secret_path
 
     if not model.exists() and not secret_path(model).exists():
         raise FileNotFoundError(f"MODEL: there is no file {model}")
@@ -90,7 +92,7 @@ def commit(estimator: CertifiedEstimator, model: Path, folder: Path, certificate
     Raises:
         ValueError: the certificate would replace the model.
     """
-    from certified.estimators.persistence import secret_path
+    from certified.estimators.saved_model import secret_path
 
     certificate: Certificate = estimator.certificate_
     numbered = model.with_name(f"{model.stem}.{certificate.releases:04d}.certificate.json")

@@ -44,7 +44,7 @@ class Outcome:
 
     def show(self, *, as_json: bool) -> None:
         """Print the outcome."""
-        from certified.estimators.persistence import secret_path
+        from certified.estimators.saved_model import secret_path
 
         certificate, update = self.estimator.certificate_, self.estimator.update_info_
         if as_json:

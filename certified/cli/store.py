@@ -62,7 +62,7 @@ def init(
     Example: certified store init risk.store --model risk.model
     """
     with modelfile.staging(model), announcing("making the store"):
-        from certified.estimators.persistence import secret_path
+        from certified.estimators.saved_model import secret_path
         from certified.service import DeletionStore
 
         estimator = modelfile.load(model)

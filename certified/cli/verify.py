@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from certified.cli import modelfile
+from certified.cli import dp_files, modelfile
 from certified.cli.datafile import (
     Columns,
-    DataArgument,
     IdOption,
     SubjectOption,
     TargetOption,
@@ -25,13 +24,20 @@ from certified.cli.output import JsonOption, announcing, print_json, print_rich
 from certified.cli.request import timed
 
 if TYPE_CHECKING:
+    from certified.certificates.certificate import Certificate
+    from certified.certificates.deletion import DeletionCertificate
     from certified.verification.report import VerificationReport
 
 
 def verify(
     certificate: Annotated[Path, typer.Argument(metavar="CERT", help="Certificate file.", show_default=False)],
-    data: DataArgument,
     model: Annotated[Path, typer.Option("--model", metavar="MODEL", help="Model file, its secret file beside it.")],
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DATA]", help="The remaining rows, as for fit; not for a private model.", show_default=False
+        ),
+    ] = None,
     target: TargetOption = None,
     id_column: IdOption = None,
     subject: SubjectOption = None,
@@ -43,12 +49,14 @@ def verify(
 ) -> None:
     """Check a certificate against the remaining rows: exit status 0 confirmed, 1 not confirmed, 2 wrong call.
 
-    DATA must hold exactly the rows in force, in any order; a column of subjects is ignored. The released weights are
-    those of MODEL itself, the noise-free weights those of its secret file. Everything is computed anew in ball
-    arithmetic.
+    What could not be examined is said first. DATA must hold exactly the rows in force, in any order; a column of
+    subjects is ignored. The released weights are those of MODEL itself, the noise-free weights those of its secret
+    file. Everything is computed anew in ball arithmetic.
 
-    JSON: {"command", "certificate_path", "seconds", "ok", "checks": [{"name", "passed", "detail"}]}; passed is null for
-    a check that was not examined.
+    A certificate of dp delete speaks of no rows: leave DATA out. It must be for MODEL, on what its training promised.
+
+    JSON: {"command", "certificate_path", "seconds", "complete", "ok", "checks": [{"name", "passed", "detail"}]}; passed
+    is null for a check that was not examined, and complete only true without such.
 
     Example: certified verify risk.0002.certificate.json patients.csv --target outcome --id patient
     --without-ids 3,5 --model risk.model
@@ -64,28 +72,63 @@ def verify(
                 "command": "verify",
                 "certificate_path": str(certificate),
                 "seconds": clock.seconds,
+                "complete": report.complete,
                 **report.to_dict(),
             }
         )
     else:
+        for check in report.skipped:
+            typer.echo(f"NOT EXAMINED: {check.name}: {check.detail.removeprefix('not examined: ')}")
         print_rich(_table(report))
-        typer.echo(f"{certificate.name}: {'confirmed' if report.ok else 'NOT confirmed'} in {clock.seconds:.1f} s")
+        confirmed = "confirmed" if report.complete else "confirmed as far as examined"
+        typer.echo(f"{certificate.name}: {confirmed if report.ok else 'NOT confirmed'} in {clock.seconds:.1f} s")
     if not report.ok:
         raise typer.Exit(1)
 
 
 def _examine(
-    path: Path, data: Path, model: Path, columns: Columns, without_ids: str | None, say: Callable[[str], None]
+    path: Path, data: Path | None, model: Path, columns: Columns, without_ids: str | None, say: Callable[[str], None]
 ) -> VerificationReport:
-    from certified.certificates.certificate import Certificate, CertificateFormatError
-    from certified.estimators.persistence import released_weights
+    from certified.certificates.certificate import Certificate
+    from certified.certificates.deletion import DELETION_SCHEMA, DeletionCertificate
+    from certified.certificates.record import CertificateFormatError, read_json, read_text
     from certified.verification.report import Check, VerificationReport
-    from certified.verification.verify import verify as recompute
 
     try:
-        certificate = Certificate.load(path)
-    except (CertificateFormatError, UnicodeDecodeError) as error:
+        record = read_json(read_text(path))
+        if isinstance(record, dict) and record.get("schema") == DELETION_SCHEMA:
+            deletion = DeletionCertificate.from_dict(record)
+            if data is not None or columns or without_ids is not None:
+                raise ValueError(
+                    f"DATA and its options are not for {path.name}: deletions from a private model need no rows"
+                )
+            return _examine_deletion(deletion, model)
+        certificate = Certificate.from_dict(record)
+    except CertificateFormatError as error:
         return VerificationReport((Check("certificate_format", False, str(error)),))
+    if data is None:
+        raise ValueError(f"DATA is missing: {path.name} is checked against the remaining rows")
+    return _examine_removal(certificate, data, model, columns, without_ids, say)
+
+
+def _examine_deletion(certificate: DeletionCertificate, model: Path) -> VerificationReport:
+    from certified.verification.deletion import verify_deletion
+
+    held = dp_files.load(model)
+    return verify_deletion(certificate, released=held.array(), guarantee=held.guarantee.to_dict())
+
+
+def _examine_removal(
+    certificate: Certificate,
+    data: Path,
+    model: Path,
+    columns: Columns,
+    without_ids: str | None,
+    say: Callable[[str], None],
+) -> VerificationReport:
+    from certified.estimators.saved_model import released_weights
+    from certified.verification.verify import verify as recompute
+
     estimator = modelfile.load(model)
     rows = read_for(estimator, data, columns)
     if without_ids is not None:

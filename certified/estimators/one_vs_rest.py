@@ -12,9 +12,10 @@ import numpy as np
 
 from certified.certificates.provenance import Provenance
 from certified.data.sources import RowSource
-from certified.estimators import persistence
+from certified.estimators.archive import ModelFormatError
 from certified.estimators.class_weight import ClassWeight
 from certified.estimators.classifier import CertifiedClassifier
+from certified.estimators.saved_model import read
 from certified.estimators.session import Recipe
 from certified.losses import PROVED, Loss
 
@@ -95,13 +96,13 @@ class CertifiedOneVsRestClassifier(CertifiedClassifier):
             FileNotFoundError, ModelFormatError: as for the other estimators.
             ValueError: ``loss`` has another name than the one that the model was trained with.
         """
-        saved = persistence.read(path)
+        saved = read(path)
         name = saved.params.get("loss")
         if loss is None or saved.estimator != cls.__name__:
             return super().load(path, rows=rows)
         if checked_loss(loss).name != name:
             raise ValueError(f"loss is {loss.name!r}, but {path} holds a model of the loss {name!r}: give that one")
-        return replace(saved, params={**saved.params, "loss": loss}).build(cls, rows)
+        return cls._built(replace(saved, params={**saved.params, "loss": loss}), rows)
 
     def _recipe(self) -> Recipe:
         self._loss = checked_loss(self.loss)
@@ -115,7 +116,7 @@ class CertifiedOneVsRestClassifier(CertifiedClassifier):
         loss = params["loss"]
         if isinstance(loss, str):
             if loss not in PROVED:
-                raise persistence.ModelFormatError(
+                raise ModelFormatError(
                     f"a model of the loss {loss!r}, which is none of this library: read it by "
                     f"{cls.__name__}.load(path, loss=…)"
                 )

@@ -1,4 +1,4 @@
-"""What the ledger carries between requests beyond a removal state: an anchor, inverses to solve with, what was spent."""
+"""What the ledger carries between requests beyond a removal state: an anchor, inverses to solve with, what it cost."""
 
 from __future__ import annotations
 

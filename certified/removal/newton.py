@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from certified.bounds.curvature import Linearisation, exchange, linearise
 from certified.bounds.distance import DistanceBound, assess, sharpen
+from certified.bounds.enclosure import Enclosure
 from certified.bounds.exact_gradient import exact_gradient
-from certified.bounds.row_sums import Enclosure
 from certified.data.rows import Rows
 from certified.numerics.rounding import MAGNITUDE_LIMIT
 from certified.objective import Objective

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from certified.bounds.anchor import Anchor
+from certified.bounds.enclosure import Enclosure
 from certified.bounds.exchanged import Exchanged, selected
-from certified.bounds.row_sums import Enclosure
 from certified.removal.ledger_state import LedgerState
 from certified.removal.state import RemovalState
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Self
 
 from certified.certificates.certificate import Certificate
 from certified.data.index import Id
+from certified.estimators.archive import ModelFormatError
 from certified.estimators.base import AuditBundle, CertifiedEstimator
-from certified.estimators.persistence import ModelFormatError, SavedModel, loads, restored
+from certified.estimators.persistence import restored
+from certified.estimators.saved_model import SavedModel, loads
 from certified.ledger.chain import Head
 from certified.ledger.database import Database, StoreDamagedError, translated
 from certified.ledger.merkle import Proof, leaf_digest

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from certified.data.index import Id, UnknownIdError, as_ids
+from certified.estimators.archive import ModelFormatError
 from certified.estimators.base import CertifiedEstimator
-from certified.estimators.persistence import ModelFormatError, restored, saved
+from certified.estimators.persistence import restored, saved
 from certified.estimators.snapshot import HeldRows
 from certified.ledger.database import DAY, Database, StoreError, translated
 from certified.ledger.records import canonical, names_commitment

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from certified.certificates.certificate import Certificate, CertificateFormatError
 from certified.certificates.commitment import rows_commitment
-from certified.estimators.persistence import loads
+from certified.estimators.saved_model import loads
 from certified.ledger.chain import Head, first_bad_index
 from certified.ledger.database import DAY, Database, StoreDamagedError
 from certified.ledger.records import Record, RecordFormatError

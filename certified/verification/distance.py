@@ -15,7 +15,8 @@ from flint import arb, arb_mat
 
 from certified.verification.coupled import coupled_solver
 from certified.verification.float_sums import float_hessian
-from certified.verification.objective import LOSSES, ArbObjective, Moments, RowSizes, matrix, norm
+from certified.verification.losses import LOSSES
+from certified.verification.objective import ArbObjective, Moments, RowSizes, matrix, norm
 
 Array = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from certified.certificates.commitment import Label
-from certified.verification.objective import REGRESSIONS
+from certified.verification.losses import REGRESSIONS
 from certified.verification.reading import MAGNITUDE_LIMIT, ReadFeatures, RowReader, read_all
 
 Array = npt.NDArray[np.float64]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from flint import arb, arb_mat
-from scipy.special import expit
 
+from certified.verification.losses import HINGES, approximate_curvature, leaves_intercept_free
 from certified.verification.reading import Features
 
 Array = npt.NDArray[np.float64]
@@ -24,34 +24,6 @@ PRECISION = 192
 """Bits of the row sums: where large targets cancel, a gradient may be 2⁻¹⁰⁰ of its terms and still be certified."""
 BLOCK_ENTRIES = 800_000
 """Entries of the rows that are held as balls at a time."""
-
-
-@dataclass(frozen=True)
-class LossConstants:
-    """ν with |φ'''| ≤ ν·φ'', sup |φ'| and sup φ'' (the claims C-… of each loss)."""
-
-    self_concordance: float
-    derivative_limit: float
-    curvature_limit: float
-
-
-HINGES = {f"huberised_hinge/{2.0**-k}": 2.0**-k for k in range(11)}
-"""The widths h of the Huberised hinge by name."""
-LOSSES = {
-    "logistic": LossConstants(1.0, 1.0, 0.25),
-    "squared": LossConstants(0.0, math.inf, 1.0),
-    "softmax": LossConstants(1.4142135623730951, 1.4142135623730951, 0.5),
-    "poisson": LossConstants(1.0, math.inf, math.inf),
-    "gamma": LossConstants(1.0, math.inf, math.inf),
-    **{name: LossConstants(math.inf, 1.0, 1.0 / width) for name, width in HINGES.items()},
-}
-REGRESSIONS = ("squared", "poisson", "gamma")
-"""Losses whose targets are numbers; the targets of the others are classes."""
-
-
-def leaves_intercept_free(loss: str) -> bool:
-    """Whether an intercept is not penalised: where the claims need it, it is (C-hinge, C-softmax)."""
-    return loss not in HINGES and loss != "softmax"
 
 
 @dataclass(frozen=True, repr=False)
@@ -172,7 +144,7 @@ class ArbObjective:
         total = np.diag([float(v) for v in self.penalty])
         for rows, x in self.stretches():
             z, target = x @ self.weights[:, output], self.targets[rows, output]
-            bends = self.sample_weights[rows] * _approximate_curvature(self.loss, z, target)
+            bends = self.sample_weights[rows] * approximate_curvature(self.loss, z, target)
             total += (x * bends[:, None]).T @ x
         return total
 
@@ -278,18 +250,6 @@ def _shares(z: list[arb]) -> list[arb]:
     e = [(value - top).exp() for value in z]
     total = sum(e, arb(0))
     return [value / total for value in e]
-
-
-def _approximate_curvature(loss: str, z: Array, target: Array) -> Array:
-    if loss == "squared":
-        return np.ones_like(z)
-    if loss in ("poisson", "gamma"):
-        sign, factor = (1.0, 1.0) if loss == "poisson" else (-1.0, target)
-        return np.asarray(factor * np.exp(np.minimum(sign * z, 700.0)))
-    if loss in HINGES:
-        return np.where(np.abs(1.0 - 0.5 * HINGES[loss] - target * z) < 0.5 * HINGES[loss], 1.0 / HINGES[loss], 0.0)
-    share = expit(z)
-    return np.asarray(share * (1.0 - share))
 
 
 def matrix(values: Array) -> arb_mat:

@@ -19,7 +19,7 @@ from certified.certificates.statements import (
 )
 from certified.verification.features import feature_problems
 from certified.verification.gaussian import gaussian_delta, largest_mu
-from certified.verification.objective import HINGES, LOSSES, LossConstants, leaves_intercept_free
+from certified.verification.losses import HINGES, LOSSES, LossConstants, leaves_intercept_free
 from certified.verification.report import Check
 
 DISTANCE_CLAIMS = {"T0": {"T0"}, "T1": {"T1"}, "T2": {"T2"}, "T2w": {"T2", "T2w"}, "T6": {"T2", "T6", "T6a"}}

@@ -15,7 +15,8 @@ from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests, table_commitment, weights_commitment
 from certified.verification.evidence import Evidence, UnfitLabelsError, one_hot, one_vs_rest
 from certified.verification.figures import check_figures
-from certified.verification.objective import BLOCK_ENTRIES, LOSSES, REGRESSIONS, ArbObjective, Progress
+from certified.verification.losses import LOSSES, REGRESSIONS
+from certified.verification.objective import BLOCK_ENTRIES, ArbObjective, Progress
 from certified.verification.record import check_form, check_record
 from certified.verification.report import Check as Check
 from certified.verification.report import VerificationError as VerificationError

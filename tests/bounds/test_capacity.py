@@ -9,7 +9,8 @@ import mpmath
 import pytest
 
 from certified.bounds import capacity
-from certified.bounds.capacity import Capacity, CapacityProblem, capacities
+from certified.bounds.capacity import Capacity, capacities
+from certified.bounds.capacity_problem import CapacityProblem
 from certified.bounds.published import LOGISTIC_THIRD_DERIVATIVE, PUBLISHED
 from certified.privacy.gaussian import gaussian_delta
 

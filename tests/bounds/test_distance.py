@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from certified.bounds import certify_distance, linearise
 from certified.bounds.curvature import exchange
 from certified.bounds.distance import DistanceBound, _witness_value, assess, max_extended_norm, sharpen
+from certified.bounds.enclosure import Enclosure
 from certified.bounds.exact_gradient import exact_gradient
-from certified.bounds.row_sums import Enclosure
 from certified.data.rows import Rows
 from certified.losses import LOGISTIC, SQUARED, Loss
 from certified.objective import Objective

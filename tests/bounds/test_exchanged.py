@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from certified.bounds import exchanged as module
 from certified.bounds.changed_rows import RowTerms
 from certified.bounds.curvature import Linearisation
+from certified.bounds.enclosure import Enclosure
 from certified.bounds.exchanged import MAX_WAITING, Exchanged, selected
-from certified.bounds.row_sums import Enclosure
 from tests.oracle import is_positive_definite
 
 Array = npt.NDArray[np.float64]

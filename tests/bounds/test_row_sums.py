@@ -13,14 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certified.bounds.distance import assess
+from certified.bounds.enclosure import Enclosure, norm_bound
 from certified.bounds.row_sums import (
-    Enclosure,
     certified_curvature_sums,
     certified_data_hessians,
     certified_gradient,
     certified_hvp,
     largest_predictor,
-    norm_bound,
 )
 from certified.data.rows import Rows
 from certified.data.sources import ArraySource

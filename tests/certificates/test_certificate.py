@@ -174,7 +174,7 @@ def test_text_that_is_no_json_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"schema": "certified-removal/2"}', '{"schema": 1}'])
 def test_json_that_is_no_certificate_is_refused(text: str) -> None:
-    with pytest.raises(CertificateFormatError, match="not a certificate of schema"):
+    with pytest.raises(CertificateFormatError, match="not a record of schema"):
         Certificate.from_json(text)
 
 

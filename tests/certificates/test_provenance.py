@@ -14,7 +14,8 @@ from sklearn.base import clone
 from certified import CertifiedLinearSVC, CertifiedLogisticRegression, CertifiedPoissonRegressor, CertifiedRidge
 from certified.certificates.provenance import KINDS, Provenance
 from certified.certificates.statements import assumptions, features_statement
-from certified.estimators.persistence import loads, restored, saved
+from certified.estimators.persistence import restored, saved
+from certified.estimators.saved_model import loads
 from certified.privacy import feature_guarantee
 from certified.service import DeletionStore
 

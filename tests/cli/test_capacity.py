@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from certified.bounds.capacity import CapacityProblem, capacities
+from certified.bounds.capacity import capacities
+from certified.bounds.capacity_problem import CapacityProblem
 from certified.bounds.published import LOGISTIC_THIRD_DERIVATIVE
 from tests.cli.conftest import run
 

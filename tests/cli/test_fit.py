@@ -13,7 +13,7 @@ from certified.certificates.certificate import Certificate
 from certified.cli import modelfile
 from certified.cli.fit import fit
 from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
-from certified.estimators.persistence import secret_path
+from certified.estimators.saved_model import secret_path
 from tests.cli.conftest import COUNT, FEATURES, ROLES, run
 
 

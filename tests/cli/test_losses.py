@@ -16,7 +16,7 @@ from certified.certificates.certificate import Certificate
 from certified.cli import modelfile
 from certified.cli.losses import LOSSES, LossName, accepting
 from certified.estimators.base import CertifiedEstimator
-from certified.estimators.persistence import read, secret_path
+from certified.estimators.saved_model import read, secret_path
 from certified.losses import PROVED
 from tests.cli.conftest import COUNT, FEATURES, run
 

@@ -15,7 +15,7 @@ import pytest
 
 from certified.cli import modelfile
 from certified.estimators import CertifiedRidge
-from certified.estimators.persistence import secret_path
+from certified.estimators.saved_model import secret_path
 from tests.cli.conftest import run
 
 Snapshot = Callable[[], dict[str, str]]

@@ -10,7 +10,7 @@ import pytest
 
 from certified.certificates.certificate import Certificate
 from certified.cli import modelfile
-from certified.estimators.persistence import secret_path
+from certified.estimators.saved_model import secret_path
 from tests.cli.conftest import FEATURES, ROLES, run
 
 
@@ -43,7 +43,8 @@ def test_fit_remove_verify(tmp_path: Path, frame: pd.DataFrame, suffix: str, los
     assert (complete.status, complete.json["ok"]) == (1, False)
     result = run(*verify, "--without-ids", "101,120")
     assert (result.status, result.json["ok"]) == (0, True)
-    assert list(result.json) == ["command", "certificate_path", "seconds", "ok", "checks"]
+    assert list(result.json) == ["command", "certificate_path", "seconds", "complete", "ok", "checks"]
+    assert result.json["complete"] is True
     assert {check["passed"] for check in result.json["checks"]} == {True}
 
 

@@ -19,6 +19,8 @@ X, Y = load_breast_cancer(return_X_y=True)
 X = normalize((X - X.mean(0)) / X.std(0))
 # scikit-learn's data have long rows and demand accuracy, so the budget is immense: what is checked is the interface.
 LAVISH = {"data_norm": 1e3, "epsilon": 1e5, "C": 1e-3}
+# Noisy steps move little where rows may be long.
+GENEROUS = {"data_norm": 200.0, "epsilon": 300.0, "C": 1e-3}
 
 
 @parametrize_with_checks([DPLogisticRegression(method="objective", **LAVISH)])
@@ -27,8 +29,8 @@ def test_scikit_learn_conformance(estimator: Any, check: Any) -> None:
 
 
 @pytest.mark.slow
-@parametrize_with_checks([DPLogisticRegression(method="output", **LAVISH)])
-def test_scikit_learn_conformance_of_the_other_method(estimator: Any, check: Any) -> None:
+@parametrize_with_checks([DPLogisticRegression(method="output", **LAVISH), DPLogisticRegression("sgd", **GENEROUS)])
+def test_scikit_learn_conformance_of_the_other_methods(estimator: Any, check: Any) -> None:
     check(estimator)
 
 

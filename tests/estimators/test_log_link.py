@@ -12,7 +12,8 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
 from certified import verify
 from certified.estimators import CertifiedGammaRegressor, CertifiedLinearSVC, CertifiedPoissonRegressor
-from certified.estimators.persistence import loads, restored, saved
+from certified.estimators.persistence import restored, saved
+from certified.estimators.saved_model import loads
 from certified.removal import TargetNotReachedError
 from tests.estimators.reference import Model, Reference, table
 

@@ -25,7 +25,9 @@ from certified import (
     verify,
 )
 from certified.cli import modelfile
-from certified.estimators.persistence import ModelFormatError, loads, restored, saved
+from certified.estimators.archive import ModelFormatError
+from certified.estimators.persistence import restored, saved
+from certified.estimators.saved_model import loads
 from certified.losses import LOGISTIC, POISSON, SOFTMAX, SQUARED, HuberisedHinge
 from certified.numerics.rounding import UNIT_ROUNDOFF
 

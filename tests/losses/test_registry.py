@@ -5,7 +5,7 @@ from __future__ import annotations
 from certified.certificates.issue import _LOSS_CLAIMS
 from certified.losses import PROVED
 from certified.losses.huberised_hinge import HINGE_WIDTHS
-from certified.verification.objective import LOSSES
+from certified.verification.losses import LOSSES
 from certified.verification.record import LOSS_CLAIMS
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from certified.bounds.curvature import Linearisation
-from certified.bounds.row_sums import Enclosure
+from certified.bounds.enclosure import Enclosure
 from certified.removal.inverses import inverses_of, largest_eigenvalue, precondition
 
 

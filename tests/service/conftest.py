@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from certified import CertifiedRidge
-from certified.estimators.persistence import loads, restored, saved
+from certified.estimators.persistence import restored, saved
+from certified.estimators.saved_model import loads
 from certified.service import DeletionStore
 
 COUNT = 24

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from sklearn.exceptions import UndefinedMetricWarning
 
-from certified.estimators.persistence import loads, restored
+from certified.estimators.persistence import restored
+from certified.estimators.saved_model import loads
 from certified.ledger.database import DAY, Database, StoreError
 from certified.service import DeletionStore
 from tests.service.conftest import COUNT, IDS, Clock, X, Y

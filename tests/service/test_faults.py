@@ -24,7 +24,8 @@ HELPER = """
 import json, os, signal, sys, time, warnings
 warnings.simplefilter("ignore")
 from certified.estimators import CertifiedRidge
-from certified.estimators.persistence import loads, restored
+from certified.estimators.persistence import restored
+from certified.estimators.saved_model import loads
 from certified.service import DeletionStore
 from pathlib import Path
 

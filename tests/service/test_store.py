@@ -13,7 +13,8 @@ import pytest
 
 from certified import CertifiedLogisticRegression, CertifiedRidge, TargetNotReachedError, UnknownIdError, verify
 from certified.certificates.commitment import row_digests
-from certified.estimators.persistence import loads, released_weights, restored
+from certified.estimators.persistence import restored
+from certified.estimators.saved_model import loads, released_weights
 from certified.ledger.database import StoreDamagedError, StoreError
 from certified.ledger.merkle import check, leaf_digest
 from certified.service import DeletionStore

@@ -15,7 +15,8 @@ from certified.certificates.certificate import Certificate
 from certified.verification import distance
 from certified.verification.distance import _Approximation, _exceeds, prove_distance
 from certified.verification.figures import check_figures
-from certified.verification.objective import LOSSES, PRECISION, ArbObjective, norm
+from certified.verification.losses import LOSSES
+from certified.verification.objective import PRECISION, ArbObjective, norm
 from tests.oracle import NoMinimiserError, Problem, minimise
 from tests.strategies import objective_of, problems_and_points
 from tests.verification.cases import make_case

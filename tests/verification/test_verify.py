@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests, rows_commitment, weights_commitment
 from certified.certificates.statements import IDEALIZED_NOISE
-from certified.verification.objective import REGRESSIONS
+from certified.verification.losses import REGRESSIONS
 from certified.verification.report import VerificationError
 from certified.verification.verify import verify
 from tests.estimators.reference import told

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb
 
+from certified.bounds.enclosure import norm_bound
 from certified.bounds.published.descent import finite
 from certified.bounds.published.guo import guo_corollary
 from certified.bounds.published.newton import newton_elementwise, newton_integral, newton_rows
-from certified.bounds.row_sums import norm_bound
 from certified.data.rows import norm_bounds
 from certified.numerics.balls import exact, round_up, upper, working_precision
 from certified.numerics.definite import min_eigenvalue_bound

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from certified.bounds.enclosure import norm_bound
 from certified.bounds.published.data_dependent import spectral_norm_bound
-from certified.bounds.row_sums import norm_bound
 from certified.data.rows import Rows
 from certified.losses import Loss
 from certified.numerics.precision import in_float64

@@ -28,9 +28,9 @@ import numpy as np
 import numpy.typing as npt
 
 from certified.bounds.distance import max_extended_norm
+from certified.bounds.enclosure import norm_bound
 from certified.bounds.published.data_dependent import spectral_norm_bound
 from certified.bounds.published.guo import guo_batch, guo_corollary, guo_noise_std
-from certified.bounds.row_sums import norm_bound
 from certified.data.rows import Rows
 from certified.numerics.rounding import UNIT_ROUNDOFF, gamma
 from certified.objective import Objective

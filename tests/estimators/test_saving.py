@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from certified import CertifiedLogisticRegression, CertifiedRidge, ModelFormatError, verify
-from certified.estimators.persistence import read, released_weights, secret_path
+from certified.estimators.saved_model import read, released_weights, secret_path
 
 X = np.random.default_rng(3).standard_normal((40, 3))
 LABELS = np.where(X[:, 0] + 0.3 * X[:, 1] > 0, "yes", "no")
