@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from certified.cli.app import app
 from certified.removal import published
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,3 +57,17 @@ def test_the_example_of_mechanisms_runs(capsys: pytest.CaptureFixture[str]) -> N
     exec(block, {})
     claimed, certified = map(float, re.findall(r"\d\.\de[+-]\d+", capsys.readouterr().out))
     assert 0.0 < certified < claimed
+
+
+def test_the_examples_of_private_training_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs/dp-or-removal.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (python,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(python, {})
+    (shell,) = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    (_, _, code), *commands = map(shlex.split, shell.splitlines())
+    exec(code, {})
+    for program, *arguments in commands:
+        result = CliRunner().invoke(app, arguments)
+        assert (program, result.exit_code) == ("certified", 0), result.output
+    assert arguments[0] == "verify" and "deletion.json: confirmed in" in result.output

@@ -1,16 +1,13 @@
-"""The certificate: a frozen record, its canonical JSON and its digest. It holds no secret."""
+"""The certificate: a frozen record of what was released and how far it is from retraining. It holds no secret."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from certified.certificates.provenance import Provenance
+from certified.certificates.record import CertificateFormatError as CertificateFormatError
+from certified.certificates.record import Record
 
 SCHEMA = "certified-removal/1"
 
@@ -22,12 +19,8 @@ _PUBLIC = (
 )  # fmt: skip
 
 
-class CertificateFormatError(ValueError):
-    """The text is not a certificate of a known schema."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Certificate:
+class Certificate(Record):
     """What was released, how far it provably is from retraining, and under which assumptions (claim T16).
 
     For every measurable set T and both orders of M (this model's releases) and A (exact retraining on the remaining
@@ -152,11 +145,6 @@ class Certificate:
             return ""
         return f" for the head, ({self.full_epsilon:g}, {self.full_delta:g}) with the extractor,"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON values, with the digest of their canonical JSON."""
-        fields = {name: _encode(value) for name, value in dataclasses.asdict(self).items()}
-        return {**fields, "digest": hashlib.sha256(_canonical(fields)).hexdigest()}
-
     def statement(self) -> dict[str, Any]:
         """Return the fields that hold whatever the rows are: what may be published with the released weights (T16).
 
@@ -164,72 +152,3 @@ class Certificate:
         """
         fields = self.to_dict()
         return {name: fields[name] for name in _PUBLIC}
-
-    def to_json(self, *, indent: int | None = None) -> str:
-        """Return canonical JSON (sorted keys, shortest round-trip floats); ``indent`` only for the human eye."""
-        if indent is None:
-            return _canonical(self.to_dict()).decode()
-        return json.dumps(self.to_dict(), sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Certificate:
-        """Read a certificate.
-
-        Raises:
-            CertificateFormatError: not JSON, unknown schema, missing, unknown or ill-typed fields, or a wrong digest.
-        """
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise CertificateFormatError(f"not JSON: {error}") from None
-        return cls.from_dict(data)
-
-    @classmethod
-    def from_dict(cls, data: Any) -> Certificate:
-        """Read a certificate from JSON values; see `from_json`."""
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            raise CertificateFormatError(f"not a certificate of schema {SCHEMA!r}")
-        fields = {name: value for name, value in data.items() if name != "digest"}
-        expected = {f.name for f in dataclasses.fields(cls)}
-        if set(fields) != expected:
-            wrong = ", ".join(sorted(set(fields) ^ expected))
-            raise CertificateFormatError(f"missing or unknown fields: {wrong}")
-        if data.get("digest") != hashlib.sha256(_canonical(fields)).hexdigest():
-            raise CertificateFormatError("the digest does not match the fields: the certificate was altered")
-        return cls(**{f.name: _decode(f.name, str(f.type), fields[f.name]) for f in dataclasses.fields(cls)})
-
-    def save(self, path: str | Path) -> None:
-        """Write the certificate as indented JSON."""
-        Path(path).write_text(self.to_json(indent=2) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Certificate:
-        """Read a certificate from a JSON file; see `from_json`."""
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
-
-
-def _canonical(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
-def _encode(value: Any) -> Any:
-    """JSON has no infinity; it is written as a string."""
-    if isinstance(value, float) and math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _decode(name: str, kind: str, value: Any) -> Any:
-    if (
-        kind.startswith("tuple")
-        and isinstance(value, list)
-        and all(isinstance(v, bool | int | float | str) for v in value)
-    ):
-        return tuple(value)
-    if kind == "float" and value in ("inf", "-inf"):
-        return float(value)
-    if kind == "float" and isinstance(value, float):
-        return value
-    if (kind, type(value)) in (("int", int), ("str", str), ("bool", bool)):
-        return value
-    raise CertificateFormatError(f"field {name!r} must be of type {kind}")

@@ -5,15 +5,10 @@ It holds no secret and nothing that was measured on the rows: whoever may see th
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from certified.certificates.certificate import CertificateFormatError
+from certified.certificates.record import Record
 
 DELETION_SCHEMA = "certified-dp-deletion/1"
 
@@ -42,11 +37,9 @@ DELETION_UPKEEP = (
     "for an observer of both models the guarantees of rows deleted after the second training compose."
 )
 
-_KINDS = {"str": str, "int": int, "float": float, "dict[str, Any]": dict, "tuple[str, ...]": list}
-
 
 @dataclass(frozen=True, kw_only=True)
-class DeletionCertificate:
+class DeletionCertificate(Record):
     """The released model is (ε, δ)-indistinguishable from training without the deleted rows (claim T10).
 
     For every set of ``deleted_total`` rows or fewer, every measurable T and both orders of M (the model trained with
@@ -102,63 +95,3 @@ class DeletionCertificate:
             f"(ε, δ) = ({self.epsilon:g}, {self.delta:g}), also before against after; {self.deletions_left} more keep "
             f"within ({self.epsilon_limit:g}, {self.delta:g}) ({', '.join(self.claims)})."
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON values, with the digest of their canonical JSON."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-        return {**fields, "digest": _digest(fields)}
-
-    def to_json(self, *, indent: int | None = None) -> str:
-        """Return canonical JSON (sorted keys, shortest round-trip floats); ``indent`` only for the human eye."""
-        separators = (",", ":") if indent is None else None
-        return json.dumps(
-            self.to_dict(), sort_keys=True, separators=separators, indent=indent, ensure_ascii=False, allow_nan=False
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> DeletionCertificate:
-        """Read a certificate.
-
-        Raises:
-            CertificateFormatError: not JSON, unknown schema, missing, unknown or ill-typed fields, or a wrong digest.
-        """
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise CertificateFormatError(f"not JSON: {error}") from None
-        if not isinstance(data, dict) or data.get("schema") != DELETION_SCHEMA:
-            raise CertificateFormatError(f"not a certificate of schema {DELETION_SCHEMA!r}")
-        fields = {name: value for name, value in data.items() if name != "digest"}
-        known = {f.name: str(f.type) for f in dataclasses.fields(cls)}
-        if set(fields) != set(known):
-            raise CertificateFormatError(f"missing or unknown fields: {', '.join(sorted(set(fields) ^ set(known)))}")
-        if data.get("digest") != _digest(fields):
-            raise CertificateFormatError("the digest does not match the fields: the certificate was altered")
-        return cls(**{name: _read(name, kind, fields[name]) for name, kind in known.items()})
-
-    def save(self, path: str | Path) -> None:
-        """Write the certificate as indented JSON."""
-        Path(path).write_text(self.to_json(indent=2) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> DeletionCertificate:
-        """Read a certificate from a JSON file; see `from_json`."""
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
-
-
-def _digest(fields: dict[str, Any]) -> str:
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _read(name: str, kind: str, value: Any) -> Any:
-    wanted = _KINDS[kind]
-    fits = type(value) is wanted
-    if isinstance(value, float):
-        fits = fits and math.isfinite(value)
-    elif isinstance(value, list):
-        fits = fits and all(isinstance(text, str) for text in value)
-    if not fits:
-        raise CertificateFormatError(f"field {name!r} must be of type {kind}")
-    return tuple(value) if wanted is list else value

@@ -65,7 +65,7 @@ def start(
     """Delete training rows from convex models, and prove how far the result is from retraining.
 
     Every command takes --json for machine-readable output on stdout. Exit status: 0 done, 1 a verification
-    failed, 2 the call was wrong and nothing was changed.
+    failed or deletions from a private model are used up, 2 the call was wrong and nothing was changed.
     """
 
 

@@ -1,8 +1,8 @@
-"""Sources made of other sources: all rows but some, and the rows of several, such as what an auditor is to verify."""
+"""Sources made of other sources: all rows but some, the rows of several, and rows whose reading is reported."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,3 +80,30 @@ class JoinedRows:
                 parts.append(source.read(low, high))
         features, targets, weights = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
         return features, targets, weights
+
+
+class WatchedRows:
+    """The rows of a source, with a call for each stretch that is read: progress of whatever reads it.
+
+    Args:
+        source: any source of rows.
+        progress: called with (row reached, rows in all) after each reading, by the thread that read; rows are read
+            from the first on in every pass, so the first number falls where a new pass begins.
+
+    >>> from certified.data.sources import ArraySource
+    >>> watched = WatchedRows(ArraySource(np.eye(4), np.arange(4)), lambda row, rows: print(f"{row} of {rows}"))
+    >>> _ = watched.read(0, 3)
+    3 of 4
+    """
+
+    def __init__(self, source: RowSource, progress: Callable[[int, int], None]) -> None:
+        self._source, self._progress = source, progress
+        self.length, self.n_features, self.n_outputs = source.length, source.n_features, source.n_outputs
+
+    def __repr__(self) -> str:
+        return f"WatchedRows(rows={self.length}, features={self.n_features}, outputs={self.n_outputs})"
+
+    def read(self, start: int, stop: int) -> tuple[Numbers, Numbers, Numbers]:
+        part = self._source.read(start, stop)
+        self._progress(stop, self.length)
+        return part

@@ -92,8 +92,8 @@ def deletions_left(guarantee: DPGuarantee, epsilon: float, delta: float, deleted
 
     At most 10⁶ in all are looked for. Raises ``ValueError`` for an (ε, δ) out of range and a negative ``deleted``.
     """
-    epsilon, delta = checked_goal(epsilon, delta, 1)
-    if isinstance(deleted, bool) or not isinstance(deleted, int) or deleted < 0:
+    epsilon, delta, _ = checked_goal(epsilon, delta, 1)
+    if isinstance(deleted, bool) or not isinstance(deleted, int | np.integer) or deleted < 0:
         raise ValueError(f"deleted must be a number of rows, 0 or more, got {deleted!r}")
 
     def within(rows: int) -> bool:
@@ -103,7 +103,7 @@ def deletions_left(guarantee: DPGuarantee, epsilon: float, delta: float, deleted
     while bad - good > 1:
         middle = (good + bad) // 2
         good, bad = (middle, bad) if within(middle) else (good, middle)
-    return max(0, good - deleted)
+    return max(0, good - int(deleted))
 
 
 def certify_deletion(
@@ -131,18 +131,21 @@ def certify_deletion(
         >>> round(certificate.epsilon, 3), certificate.deletions_left
         (1.993, 0)
     """
-    epsilon, delta = checked_goal(epsilon, delta, 1)
+    epsilon, delta, _ = checked_goal(epsilon, delta, 1)
     if guarantee.relation != RELATION:
         raise ValueError(
             f"guarantee is for the relation {guarantee.relation!r}, which says nothing about a missing row: train with "
             f"a guarantee for {RELATION!r}"
         )
-    promised = deletion_delta(guarantee, epsilon, _rows("deleted", deleted))
-    if not promised.delta <= delta:
-        raise DeletionLimitError(deleted, epsilon, delta, deletions_left(guarantee, epsilon, delta))
+    deleted = _rows("deleted", deleted)
+    most = deletions_left(guarantee, epsilon, delta)
+    # Bounds of far larger groups than fit take long, and are not needed.
+    promised = deletion_delta(guarantee, epsilon, min(deleted, most + 1))
+    if deleted > most or not promised.delta <= delta:
+        raise DeletionLimitError(deleted, epsilon, delta, min(most, deleted - 1))
     found = deletion_epsilon(guarantee, delta, deleted)
     bound = found if found.epsilon <= epsilon else promised
-    left = deletions_left(guarantee, epsilon, delta, deleted)
+    left = most - deleted
     claims = {*guarantee.claims, "T10"}
     if not isinstance(guarantee.curve, SampledCurve) or deleted + left > MOST_ROWS:
         claims.add("T17c")
@@ -243,9 +246,9 @@ def _blocks_epsilon(guarantee: DPGuarantee, delta: float, rows: int, block: int)
 
 
 def _rows(name: str, rows: int) -> int:
-    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+    if isinstance(rows, bool) or not isinstance(rows, int | np.integer) or rows < 1:
         raise ValueError(f"{name} must be a number of rows of at least 1, got {rows!r}")
-    return rows
+    return int(rows)
 
 
 def _digest(model: npt.NDArray[np.float64] | str) -> str:

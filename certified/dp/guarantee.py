@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
-from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from certified.certificates.record import CertificateFormatError, Record, decode
 from certified.privacy.gaussian import probability, smallest_float
 from certified.version import __version__
 
@@ -60,7 +59,7 @@ class InvertibleCurve(Curve, Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DPGuarantee:
+class DPGuarantee(Record):
     """Every set of releases is about as likely with as without any ``group_size`` rows (claims T14, T15).
 
     For data sets D, D′ that differ by adding or removing at most k rows and every measurable T:
@@ -115,25 +114,31 @@ class DPGuarantee:
             return self.curve.epsilon(delta, self.group_size if group_size is None else group_size)
         return smallest_float(lambda epsilon: epsilon == math.inf or self.delta(epsilon, group_size) <= delta)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "curve"}
-        fields |= {"claims": self.claims, "curve": self.curve.constants()}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-
-    def to_json(self, *, indent: int | None = None) -> str:
-        """Return canonical JSON (sorted keys, shortest round-trip floats); ``indent`` only for the human eye."""
-        separators = (",", ":") if indent is None else None
-        return json.dumps(
-            self.to_dict(), sort_keys=True, separators=separators, indent=indent, ensure_ascii=False, allow_nan=False
-        )
-
     def __str__(self) -> str:
         rows = "one row" if self.group_size == 1 else f"{self.group_size} rows"
         return (
             f"{self.mechanism}: ({self.stated_epsilon:g}, {self.stated_delta:g})-differentially private for adding or "
             f"removing {rows} ({', '.join(self.claims)})"
         )
+
+    @classmethod
+    def _names(cls) -> set[str]:
+        return super()._names() | {"claims"}
+
+    def _plain(self) -> dict[str, Any]:
+        return {**super()._plain(), "claims": list(self.claims), "curve": self.curve.constants()}
+
+    @classmethod
+    def _read(cls, values: dict[str, Any]) -> Self:
+        # Curves are beside the trainings that they belong to, which build on this module.
+        from certified.dp.curves import read_curve
+
+        known = {f.name: str(f.type) for f in fields(cls) if f.name != "curve"}
+        plain = {name: decode(name, kind, values[name]) for name, kind in known.items()}
+        guarantee = cls(**plain, curve=read_curve(decode("curve", "dict[str, Any]", values["curve"])))
+        if values["claims"] != list(guarantee.claims):
+            raise CertificateFormatError(f"claims are not those of {guarantee.mechanism}")
+        return guarantee
 
 
 @dataclass(frozen=True)

@@ -6,5 +6,6 @@ from certified.estimators.linear_svc import CertifiedLinearSVC as CertifiedLinea
 from certified.estimators.logistic import CertifiedLogisticRegression as CertifiedLogisticRegression
 from certified.estimators.one_vs_rest import CertifiedOneVsRestClassifier as CertifiedOneVsRestClassifier
 from certified.estimators.poisson import CertifiedPoissonRegressor as CertifiedPoissonRegressor
+from certified.estimators.private_model import PrivateModel as PrivateModel
 from certified.estimators.ridge import CertifiedRidge as CertifiedRidge
 from certified.estimators.softmax import CertifiedSoftmaxRegression as CertifiedSoftmaxRegression

@@ -17,9 +17,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from certified.data.rows import Rows, norm_bounds
 from certified.dp import DPGuarantee, DPRelease, RowLimits, objective_perturbation, output_perturbation
 from certified.dp.limits import TOLERANCE
-from certified.estimators.base import without_rows
 from certified.estimators.encoding import Label, OneHot, OneVsRest
 from certified.estimators.parameters import positive
+from certified.estimators.validation import without_rows
 from certified.losses import LOGISTIC, SOFTMAX, Loss
 from certified.numerics.rounding import MAGNITUDE_LIMIT
 from certified.objective import Objective
@@ -55,7 +55,7 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
 
     Parameters:
         method: "objective" trains with a random linear term, "output" adds noise to the minimiser, "sgd" takes noisy
-            steps towards it (extra ``dp``; the number of rows is then public).
+            steps towards it (extra ``dp``).
         epsilon, delta: the guarantee.
         data_norm: R ≥ ‖x‖₂ for every row that could have been there, declared without looking at the data; longer rows
             are refused, nothing is clipped.
@@ -63,6 +63,9 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
         fit_intercept: whether a constant feature 1 is added, penalised like the others; the norm is then √(R² + 1).
         classes: the labels, which are public; None takes those found in y, and so makes them public.
         group_size: rows of one person that are protected together.
+        public_rows: for "sgd" alone, a limit on the number of rows fixed without counting them; batches, step sizes and
+            normaliser follow from it. More rows are refused; far fewer cost accuracy and time. None takes the number of
+            rows, which the guarantee then assumes to be public. The other methods do not depend on that number.
         random_state: None draws exact noise from the operating system; an integer seeds an idealised sampler for
             experiments (the guarantee says that T13 does not hold).
 
@@ -93,6 +96,7 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
         fit_intercept: bool = True,
         classes: Sequence[Any] | None = None,
         group_size: int = 1,
+        public_rows: int | None = None,
         random_state: int | None = None,
     ) -> None:
         self.method = method
@@ -103,6 +107,7 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
         self.fit_intercept = fit_intercept
         self.classes = classes
         self.group_size = group_size
+        self.public_rows = public_rows
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -156,7 +161,11 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
             raise ValueError(f"C and data_norm must lie between {1.0 / MAGNITUDE_LIMIT:g} and {MAGNITUDE_LIMIT:g}")
         if not isinstance(self.fit_intercept, bool | np.bool_):
             raise TypeError(f"fit_intercept must be True or False; got {self.fit_intercept!r}")
-        size: Any = self.group_size
+        if self.public_rows is not None and self.method != "sgd":
+            raise ValueError(
+                f"public_rows is for method='sgd', whose batches follow from it: leave it out, as nothing that "
+                f"method={self.method!r} does depends on the number of rows"
+            )
         sampler, noise = self._sampler()
         X, y = self._validated(X, y)
         classes = self._classes(y)
@@ -170,9 +179,10 @@ class DPLogisticRegression(ClassifierMixin, BaseEstimator):
             RowLimits(math.nextafter(math.hypot(limit, 1.0), math.inf) if self.fit_intercept else limit),
             positive("epsilon", self.epsilon),
             positive("delta", self.delta),
-            group_size=int(size) if isinstance(size, np.integer) else size,
+            group_size=self.group_size,
             sampler=sampler,
             noise=noise,
+            **({"public_rows": self.public_rows} if self.method == "sgd" else {}),
         )
         return self._publish(release, classes)
 

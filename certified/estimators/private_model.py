@@ -99,7 +99,7 @@ class PrivateModel(Record):
         if (len(rows), *{len(row) for row in rows}) != shape or any(type(w) is not float for row in rows for w in row):
             raise CertificateFormatError(f"field 'weights' must hold {shape[0]} rows of {shape[1]} numbers")
         inputs, outputs = shape[0] - bool(read["params"]["fit_intercept"]), len(read["classes"])
-        if shape[1] != (1 if outputs == 2 else outputs) or len(read["feature_names"]) not in (0, inputs):
+        if outputs < 2 or shape[1] != (1 if outputs == 2 else outputs) or len(read["feature_names"]) not in (0, inputs):
             raise CertificateFormatError("classes and feature_names do not fit the weights")
         return cls(**read, weights=tuple(map(tuple, rows)), guarantee=guarantee)
 

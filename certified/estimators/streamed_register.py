@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from certified.certificates.commitment import Label, table_commitment
+from certified.data.sources import SourceChangedError
 from certified.estimators.register import UNITS, exact_units
 
 Array = npt.NDArray[np.float64]
@@ -48,12 +49,19 @@ class StreamedRegister:
         return table_commitment(nonce, self.ordered)
 
     def without(self, digests: Sequence[bytes], labels: Sequence[Label], weights: Array) -> StreamedRegister:
-        """Return the register without rows that it holds."""
+        """Return the register without rows that it holds.
+
+        Raises:
+            SourceChangedError: it does not hold one of them, so the source gave another row than before.
+        """
         leaving = np.sort(table(digests))
         # Of rows that are the same, as many leave as are named.
         places = np.searchsorted(self.ordered, leaving) + np.arange(len(leaving))
         places -= np.searchsorted(leaving, leaving)
-        assert np.array_equal(self.ordered[places], leaving)
+        if not np.array_equal(self.ordered[places[places < len(self)]], leaving):
+            raise SourceChangedError(
+                "source: a row to be removed is not what it was when the rows were opened; restore it, or fit again"
+            )
         classes = None if self.classes is None else self.classes - tally(labels, weights)
         return StreamedRegister(np.delete(self.ordered, places), classes, self.exact_weight - exact_sum(weights))
 

@@ -7,12 +7,14 @@ these constants, nobody can see from its result.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from flint import arb, ctx
 
-from certified.certificates.certificate import CertificateFormatError
+from certified.certificates.commitment import weights_commitment
 from certified.certificates.deletion import (
     DELETION_ASSUMPTIONS,
     DELETION_REFERENCE,
@@ -20,6 +22,7 @@ from certified.certificates.deletion import (
     DELETION_UPKEEP,
     DeletionCertificate,
 )
+from certified.certificates.record import CertificateFormatError
 from certified.verification.gaussian import PRECISION, gaussian_delta
 from certified.verification.report import Check, VerificationReport
 
@@ -33,11 +36,22 @@ Bound = Callable[[arb, int], arb | None]
 """An upper bound on δ at ε for k rows; None where the verifier has no formula."""
 
 
-def verify_deletion(certificate: DeletionCertificate) -> VerificationReport:
+def verify_deletion(
+    certificate: DeletionCertificate,
+    *,
+    released: npt.NDArray[np.float64] | None = None,
+    guarantee: Mapping[str, Any] | None = None,
+) -> VerificationReport:
     """Recompute the scalar claims of a certificate in ball arithmetic; the issuer's code takes no part (claim T10).
 
     Confirmed are form and wording, δ at (epsilon, deleted_total), and δ at epsilon_limit for deletions_left more rows.
     Not examined are ε of subsampled steps, which needs an accountant, and of one row by quadrature (T15, part 3).
+    Without ``released`` and ``guarantee`` it stays open which model is meant, and what its training promised.
+
+    Args:
+        certificate: what is checked.
+        released: the released weights of the model in use; their digest must be the certificate's.
+        guarantee: what the training promised, as `DPGuarantee.to_dict` has it.
 
     >>> from certified.dp.output_perturbation import OutputCurve
     >>> from certified.dp import DPGuarantee, certify_deletion
@@ -53,6 +67,11 @@ def verify_deletion(certificate: DeletionCertificate) -> VerificationReport:
     checks = [Check("record", problem is None, problem or "types, schema and ranges are in order")]
     if problem is None:
         checks += [_statements(c), _mechanism(c), *_privacy(c)]
+        if released is not None:
+            same = weights_commitment(b"", np.asarray(released, dtype=np.float64)) == c.model
+            checks.append(Check("model", same, "the released weights must be those of the certificate"))
+        if guarantee is not None:
+            checks.append(_trained(c, guarantee))
     return VerificationReport(tuple(checks))
 
 
@@ -86,6 +105,14 @@ def _mechanism(c: DeletionCertificate) -> Check:
     exact = (c.noise == "rounded_gaussian") == ("T13" in c.claims)
     known = c.relation == "add or remove" and c.noise in ("rounded_gaussian", "idealized_gaussian")
     return Check("claims", needed <= set(c.claims) and exact and known, "claims, noise and relation fit the mechanism")
+
+
+def _trained(c: DeletionCertificate, guarantee: Mapping[str, Any]) -> Check:
+    """Whether the training promised what the certificate builds on."""
+    stated = {"mechanism", "loss", "n_features", "n_outputs", "noise", "relation"}
+    same = all(getattr(c, name) == guarantee.get(name) for name in stated) and c.constants == guarantee.get("curve")
+    assumed = [*DELETION_ASSUMPTIONS, *guarantee.get("assumptions", ())] == list(c.assumptions)
+    return Check("guarantee", same and assumed, "mechanism, constants and assumptions must be those of the training")
 
 
 def _privacy(c: DeletionCertificate) -> list[Check]:

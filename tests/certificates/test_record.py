@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certified.certificates.record import CertificateFormatError, Record, read_json
+from tests.sealing import sealed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +25,6 @@ class Note(Record):
 
 
 NOTE = Note(size=0.5, words=("a", "b"), numbers={"x": [1, 2.5]})
-
-
-def sealed(**changes: Any) -> str:
-    """JSON of the note with other fields, under a digest that fits them."""
-    fields = {name: value for name, value in NOTE.to_dict().items() if name != "digest"} | changes
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return json.dumps({**fields, "digest": hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()})
 
 
 @given(st.floats(allow_nan=False), st.lists(st.text(max_size=5), max_size=3))
@@ -54,12 +46,12 @@ def test_values_survive(size: float, words: list[str]) -> None:
         (NOTE.to_json().replace('"a"', '"\\ud800"'), "not JSON"),
         (NOTE.to_json().replace("2.5", "9" * 5000), "not JSON"),
         ("[" * 100_000, "not JSON"),
-        (sealed(size=1), "field 'size' must be of type float"),
-        (sealed(words=["a", 1]), "field 'words' must be of type"),
-        (sealed(words="ab"), "field 'words' must be of type"),
-        (sealed(numbers=[]), "field 'numbers' must be of type"),
-        (sealed(extra=1), "missing or unknown fields: extra"),
-        (sealed(schema="note/2"), "not a record of schema 'note/1'"),
+        (sealed(NOTE, size=1), "field 'size' must be of type float"),
+        (sealed(NOTE, words=["a", 1]), "field 'words' must be of type"),
+        (sealed(NOTE, words="ab"), "field 'words' must be of type"),
+        (sealed(NOTE, numbers=[]), "field 'numbers' must be of type"),
+        (sealed(NOTE, extra=1), "missing or unknown fields: extra"),
+        (sealed(NOTE, schema="note/2"), "not a record of schema 'note/1'"),
     ],
 )
 def test_anything_else_is_refused(text: str, message: str) -> None:

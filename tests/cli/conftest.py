@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
+from typer.main import get_command
 
 from certified.cli import app
 
+COMMANDS = get_command(app)
 COUNT = 48
 FEATURES = ("height", "width", "depth")
 
@@ -58,7 +60,7 @@ class Result:
 
 def run(*arguments: str | Path) -> Result:
     """Run ``certified`` with arguments; an exception that is not a refusal fails the test."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(COMMANDS, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Result(result.exit_code, result.stdout, result.stderr)
@@ -82,3 +84,32 @@ def snapshot(tmp_path: Path) -> Callable[[], dict[str, str]]:
         return {str(path.relative_to(tmp_path)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     return take
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """A privately trained model within whose (1, 1e-6) two rows may be deleted; weights and guarantee are made up."""
+    from certified.dp import DPGuarantee
+    from certified.dp.output_perturbation import OutputCurve
+    from certified.estimators import DPLogisticRegression, PrivateModel
+
+    parameters = DPLogisticRegression("output", group_size=2).get_params()
+    guarantee = DPGuarantee(
+        mechanism="output perturbation",
+        stated_epsilon=1.0,
+        stated_delta=1e-6,
+        group_size=2,
+        curve=OutputCurve(gradient_bound=1.0, strength=1.0, distance=0.0, noise_std=10.0),
+        loss="logistic",
+        n_features=4,
+        n_outputs=1,
+    )
+    path = tmp_path / "private.dp"
+    PrivateModel(
+        params={name: value for name, value in parameters.items() if name != "random_state"},
+        classes=("ill", "well"),
+        feature_names=FEATURES,
+        weights=((0.5,), (-1.25,), (2.0,), (1e-3,)),
+        guarantee=guarantee,
+    ).save(path)
+    return path

@@ -8,9 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from certified.accounting import SubsampledGaussian
 from certified.certificates.certificate import Certificate
+from certified.certificates.deletion import DeletionCertificate
 from certified.cli import modelfile
+from certified.dp.sampled import SampledCurve
+from certified.estimators import PrivateModel
 from certified.estimators.saved_model import secret_path
+from tests.certificates.test_certificate import CERTIFICATE
 from tests.cli.conftest import FEATURES, ROLES, run
 
 
@@ -127,3 +132,72 @@ def test_output_holds_no_secret(model: Path, certificate: Path, table: Path) -> 
         assert secrets.nonce.hex() not in printed
         assert not any(repr(float(value)) in printed for value in secrets.weights.ravel())
     assert json.loads(certificate.read_text())["salt"] not in results[0].out
+
+
+@pytest.fixture
+def deletion(private: Path) -> Path:
+    """The certificate of two rows deleted from `private`."""
+    assert run("dp", "delete", private, "--rows", "2").status == 0
+    return private.with_name("private.0002.deletion.json")
+
+
+def test_a_deletion_from_a_private_model(private: Path, deletion: Path) -> None:
+    result = run("verify", deletion, "--model", private, "--json")
+    assert (result.status, result.json["ok"], result.json["complete"]) == (0, True, True)
+    assert [check["name"] for check in result.json["checks"]] == [
+        *("record", "statements", "claims", "privacy", "deletions_left", "model", "guarantee")
+    ]
+    assert "private.0002.deletion.json: confirmed in" in run("verify", deletion, "--model", private).out
+
+
+def refused(private: Path, deletion: Path) -> list[str]:
+    result = run("verify", deletion, "--model", private, "--json")
+    failed = [check["name"] for check in result.json["checks"] if check["passed"] is False]
+    assert result.status == (1 if failed else 0)
+    return failed
+
+
+def test_forged_deletions_fail(private: Path, deletion: Path) -> None:
+    genuine = DeletionCertificate.load(deletion)
+    quiet = genuine.constants | {"noise_std": 1000.0}
+    for changes, failed in (
+        ({"epsilon": 0.5 * genuine.epsilon}, ["privacy"]),
+        ({"deletions_left": 1}, ["deletions_left"]),
+        ({"constants": quiet, "epsilon": 0.5 * genuine.epsilon}, ["guarantee"]),
+        ({"model": "0" * 64}, ["model"]),
+    ):
+        dataclasses.replace(genuine, **changes).save(deletion)
+        assert refused(private, deletion) == failed
+    genuine.save(deletion)
+    deletion.write_text(deletion.read_text().replace('"deleted_total": 2', '"deleted_total": 1'))
+    assert refused(private, deletion) == ["certificate_format"]
+
+
+def test_what_was_not_examined_is_said_first(private: Path, deletion: Path) -> None:
+    genuine, model = DeletionCertificate.load(deletion), PrivateModel.load(private)
+    steps = SampledCurve((SubsampledGaussian(50.0, 0.5, 20),), 0.0)
+    guarantee = dataclasses.replace(model.guarantee, curve=steps, mechanism="DP-SGD")
+    dataclasses.replace(model, guarantee=guarantee).save(private)
+    issued = {"claims": tuple(sorted({*guarantee.claims, "T10", "T17c"})), "constants": steps.constants()}
+    dataclasses.replace(genuine, mechanism="DP-SGD", **issued).save(deletion)
+    result = run("verify", deletion, "--model", private)
+    assert result.status == 0
+    assert result.out.startswith("NOT EXAMINED: privacy: whether δ(")
+    assert result.out.splitlines()[-1].startswith("private.0002.deletion.json: confirmed as far as examined")
+    found = run("verify", deletion, "--model", private, "--json").json
+    assert (found["ok"], found["complete"]) == (True, False)
+
+
+def test_rows_are_for_removals_only(private: Path, deletion: Path, tmp_path: Path) -> None:
+    removal = tmp_path / "risk.0002.certificate.json"
+    CERTIFICATE.save(removal)
+    cases = [
+        (("verify", deletion, removal, "--model", private), "deletions from a private model need no rows"),
+        (("verify", deletion, "--model", private, "--without-ids", "3"), "need no rows"),
+        (("verify", deletion, "--model", removal), "is no model of certified dp fit"),
+        (("verify", removal, "--model", private), "DATA is missing: risk.0002.certificate.json is checked against"),
+    ]
+    for arguments, message in cases:
+        result = run(*arguments)
+        assert (result.status, result.out) == (2, "")
+        assert message in result.err

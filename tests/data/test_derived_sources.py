@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certified.data.derived_sources import JoinedRows, WithoutRows
+from certified.data.derived_sources import JoinedRows, WatchedRows, WithoutRows
 from certified.data.sources import ArraySource, RowSource
+from certified.estimators import CertifiedLogisticRegression
 
 N = 12
 X, Y, C = np.arange(2.0 * N).reshape(N, 2), np.arange(N), np.arange(N) / 2.0
@@ -30,6 +31,24 @@ def test_rows_left_out(gone: list[int], data: st.DataObject) -> None:
     kept = [row for row in range(N) if row not in gone]
     start = data.draw(st.integers(0, len(kept)))
     check(WithoutRows(ArraySource(X, Y, C), gone), kept, start, data.draw(st.integers(start, len(kept))))
+
+
+@given(st.data())
+def test_rows_watched(data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, N))
+    stop = data.draw(st.integers(start, N))
+    seen: list[tuple[int, int]] = []
+    check(WatchedRows(ArraySource(X, Y, C), lambda *reached: seen.append(reached)), list(range(N)), start, stop)
+    assert seen == [(stop, N)]
+
+
+def test_every_pass_of_a_training_is_watched() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(600, 2))
+    source = ArraySource(features, (features[:, 0] > 0.0).astype(float))
+    seen: list[tuple[int, int]] = []
+    model = CertifiedLogisticRegression(noise_std=1e-3).fit(WatchedRows(source, lambda *reached: seen.append(reached)))
+    assert seen.count((600, 600)) >= model.update_info_.passes > 0
 
 
 @given(st.lists(st.integers(0, N), max_size=3), st.data())

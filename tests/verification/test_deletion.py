@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from certified.accounting import SubsampledGaussian
@@ -27,8 +28,8 @@ CURVES: dict[str, Curve] = {
 }
 
 
-def issued(curve: Curve, rows: int = 2, epsilon: float = 2.0) -> DeletionCertificate:
-    guarantee = DPGuarantee(
+def promised(curve: Curve) -> DPGuarantee:
+    return DPGuarantee(
         mechanism="private training",
         stated_epsilon=1.0,
         stated_delta=1e-6,
@@ -38,7 +39,10 @@ def issued(curve: Curve, rows: int = 2, epsilon: float = 2.0) -> DeletionCertifi
         n_features=3,
         n_outputs=1,
     )
-    return certify_deletion(guarantee, rows, epsilon, 1e-6, model="5" * 64)
+
+
+def issued(curve: Curve, rows: int = 2, epsilon: float = 2.0) -> DeletionCertificate:
+    return certify_deletion(promised(curve), rows, epsilon, 1e-6, model="5" * 64)
 
 
 @pytest.mark.parametrize("name", CURVES)
@@ -76,6 +80,18 @@ def test_what_needs_an_accountant_or_a_quadrature_is_left_open() -> None:
     quadrature = issued(calibrated(PerturbedProblem(1.0, 0.25, 3.0, "logistic"), 0.3, 1e-7), 1, 0.5)
     assert "privacy" in [check.name for check in verify_deletion(quadrature).skipped]
     assert verify_deletion(sampled).ok and verify_deletion(quadrature).ok
+
+
+def test_the_model_and_its_guarantee_must_be_those_certified() -> None:
+    weights, curve = np.arange(3.0).reshape(3, 1), CURVES["output"]
+    guarantee = promised(curve)
+    genuine = certify_deletion(guarantee, 2, 2.0, 1e-6, model=weights)
+    assert verify_deletion(genuine, released=weights, guarantee=guarantee.to_dict()).complete
+    assert [c.name for c in verify_deletion(genuine, released=weights + 1e-9).failures] == ["model"]
+    louder = dataclasses.replace(guarantee, curve=OutputCurve(1.0, 1.0, 1e-9, 50.1))
+    for other in (louder, dataclasses.replace(guarantee, assumptions=()), dataclasses.replace(guarantee, n_features=4)):
+        report = verify_deletion(genuine, guarantee=other.to_dict())
+        assert [check.name for check in report.failures] == ["guarantee"]
 
 
 @pytest.mark.parametrize(
