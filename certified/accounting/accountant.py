@@ -68,7 +68,8 @@ def dp_delta(epsilon: float, phases: Iterable[Phase], *, relation: Relation, row
     6.68
     """
     epsilon = nonnegative("epsilon", epsilon)
-    return max(_delta(epsilon, checked_phases(phases), way, rows) for way in directions(relation, rows))
+    checked = checked_phases(phases)
+    return max(_delta(epsilon, checked, way, rows) for way in directions(relation, rows))
 
 
 def dp_epsilon(delta: float, phases: Iterable[Phase], *, relation: Relation, rows: int = 1) -> float:
@@ -81,7 +82,8 @@ def dp_epsilon(delta: float, phases: Iterable[Phase], *, relation: Relation, row
     0.7181
     """
     delta = probability("delta", delta)
-    return max(_epsilon(delta, checked_phases(phases), way, rows) for way in directions(relation, rows))
+    checked = checked_phases(phases)
+    return max(_epsilon(delta, checked, way, rows) for way in directions(relation, rows))
 
 
 def _delta(epsilon: float, phases: tuple[Phase, ...], way: Difference, rows: int) -> float:

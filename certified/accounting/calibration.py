@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 
 from certified.accounting.accountant import dp_delta
-from certified.accounting.mechanisms import MOST_STEPS, Phase, Relation, SubsampledGaussian
+from certified.accounting.mechanisms import MOST_STEPS, Phase, Relation, SubsampledGaussian, checked_phases
 from certified.privacy.gaussian import nonnegative, probability
 
 ACCURACY = 1e-5
@@ -39,7 +39,7 @@ def dp_noise_multiplier(
     >>> round(dp_noise_multiplier(1.0, 1e-5, sampling_rate=1.0, steps=1, relation=Relation.add_or_remove), 3)
     3.731
     """
-    target, others = _target(epsilon, delta), tuple(also)
+    target, others = _target(epsilon, delta), checked_phases(also, "also")
 
     def excess(noise: float) -> float:
         phases = (SubsampledGaussian(noise, sampling_rate, steps), *others)
@@ -76,7 +76,7 @@ def dp_sampling_rate(
     >>> dp_sampling_rate(1.0, 1e-5, noise_multiplier=9.0, steps=1, relation=Relation.add_or_remove)
     1.0
     """
-    target, others = _target(epsilon, delta), tuple(also)
+    target, others = _target(epsilon, delta), checked_phases(also, "also")
 
     def excess(rate: float) -> float:
         phases = (SubsampledGaussian(noise_multiplier, rate, steps), *others)
@@ -109,7 +109,7 @@ def dp_steps(
     >>> dp_steps(1.0, 1e-5, noise_multiplier=4.0, sampling_rate=1.0, relation=Relation.add_or_remove)
     1
     """
-    target, others = _target(epsilon, delta), tuple(also)
+    target, others = _target(epsilon, delta), checked_phases(also, "also")
 
     def excess(steps: int) -> float:
         phases = (SubsampledGaussian(noise_multiplier, sampling_rate, steps), *others)

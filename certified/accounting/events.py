@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from certified.accounting.mechanisms import ApproximateRelease, Phase, Relation, SubsampledGaussian, checked_phases
+from certified.privacy.gaussian import probability
 
 _RELATIONS = {
     Relation.add_or_remove: "ADD_OR_REMOVE_ONE",
@@ -59,6 +60,7 @@ def other_accountants(delta: float, phases: Iterable[Phase], relation: Relation)
     >>> round(found["pld"], 3), round(found["rdp"], 3)
     (0.926, 1.013)
     """
+    delta = probability("delta", delta)
     dp = _library()
     from dp_accounting.pld import PLDAccountant
     from dp_accounting.rdp import RdpAccountant

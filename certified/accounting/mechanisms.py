@@ -51,8 +51,7 @@ class SubsampledGaussian:
             raise ValueError(f"noise_multiplier must be from 0.01 to 1e12, got {noise!r}; it is σ over the clip norm")
         object.__setattr__(self, "noise_multiplier", noise)
         object.__setattr__(self, "sampling_rate", probability("sampling_rate", self.sampling_rate))
-        if counted("steps", self.steps) > MOST_STEPS:
-            raise ValueError(f"steps must be at most {MOST_STEPS}, got {self.steps}; plan fewer")
+        object.__setattr__(self, "steps", _steps(self.steps))
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,7 @@ class ApproximateRelease:
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilon", nonnegative("epsilon", self.epsilon))
         object.__setattr__(self, "delta", probability("delta", self.delta))
-        if counted("steps", self.steps) > MOST_STEPS:
-            raise ValueError(f"steps must be at most {MOST_STEPS}, got {self.steps}; plan fewer")
+        object.__setattr__(self, "steps", _steps(self.steps))
 
 
 Phase = SubsampledGaussian | ApproximateRelease
@@ -93,7 +91,8 @@ def directions(relation: Relation, rows: int) -> tuple[Difference, ...]:
     >>> directions(Relation.add_or_remove, 2)
     (Difference(removed=2, added=0), Difference(removed=0, added=2))
     """
-    if counted("rows", rows) > MOST_ROWS:
+    rows = counted("rows", rows)
+    if rows > MOST_ROWS:
         raise ValueError(f"rows must be at most {MOST_ROWS}, got {rows}; account for fewer rows at once")
     if not isinstance(relation, Relation):
         raise TypeError(f"relation must be a Relation, got {type(relation).__name__}; pass Relation.add_or_remove, say")
@@ -102,17 +101,26 @@ def directions(relation: Relation, rows: int) -> tuple[Difference, ...]:
     return Difference(rows, 0), Difference(0, rows)
 
 
-def checked_phases(phases: Iterable[Phase]) -> tuple[Phase, ...]:
-    """Return the phases that say anything; raise ``TypeError`` for anything that is not a phase.
+def checked_phases(phases: Iterable[Phase], name: str = "phases") -> tuple[Phase, ...]:
+    """Return the phases that say anything; raise ``TypeError`` for anything that is not a phase, and for one by itself.
 
     >>> checked_phases([SubsampledGaussian(1.0, 0.0, 10)])
     ()
     """
+    if not isinstance(phases, Iterable):
+        raise TypeError(f"{name} must be a list of phases, got {type(phases).__name__}; put a single phase in brackets")
     found = tuple(phases)
     for index, phase in enumerate(found):
         if not isinstance(phase, SubsampledGaussian | ApproximateRelease):
-            raise TypeError(f"phases[{index}] must be a SubsampledGaussian or ApproximateRelease, got {type(phase)!r}")
+            raise TypeError(f"{name}[{index}] must be a SubsampledGaussian or ApproximateRelease, got {type(phase)!r}")
     return tuple(phase for phase in found if phase.steps and not _is_silent(phase))
+
+
+def _steps(steps: int) -> int:
+    count = counted("steps", steps)
+    if count > MOST_STEPS:
+        raise ValueError(f"steps must be at most {MOST_STEPS}, got {count}; plan fewer")
+    return count
 
 
 def _is_silent(phase: Phase) -> bool:

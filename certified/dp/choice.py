@@ -66,8 +66,10 @@ class Demand:
 
     def __post_init__(self) -> None:
         for name, least in (("rows", 1), ("dimension", 1), ("deletions", 1), ("per_release", 1), ("classes", 2)):
-            if counted(name, getattr(self, name)) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)!r}")
+            count = counted(name, getattr(self, name))
+            if count < least:
+                raise ValueError(f"{name} must be at least {least}, got {count}")
+            object.__setattr__(self, name, count)
         for name in ("strength", "epsilon", "tolerance", "norm", "curvature"):
             if not 0.0 < nonnegative(name, getattr(self, name)) < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)!r}")

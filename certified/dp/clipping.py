@@ -41,11 +41,17 @@ class ClippedGradient(Protocol):
         ...
 
     def clipped_sum(self, params: Tree, batch: Tree, present: jax.Array, threshold: jax.Array) -> Tree:
-        """Return the sum in float64, shaped like ``params``; slots that are not ``present`` contribute zero."""
+        """Return the sum in float64, shaped like ``params``; slots that are not ``present`` contribute zero.
+
+        A batch is all slots of a step or a tile of them, a multiple of `BLOCK` each.
+        """
         ...
 
     def sensitivity(self, params: Tree, capacity: int) -> Fraction:
-        """Return how far sums with and without a row can be apart, as a multiple of the threshold (T20, part 4)."""
+        """Return how far sums with and without a row can be apart, as a multiple of the threshold (T20, part 4).
+
+        Sums of up to ``capacity`` rows: those of `clipped_sum` over tiles of the batch, added up in float64.
+        """
         ...
 
 

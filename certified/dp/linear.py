@@ -66,7 +66,7 @@ class LinearGradient:
         if rows.dtype != params.dtype:
             raise TypeError(f"rows are {rows.dtype} and the weights {params.dtype}: cast one to the type of the other")
         d = rows.shape[1]
-        z = (params[:d].T @ rows.T).T.astype(jnp.float64)
+        z = (rows @ params[:d]).astype(jnp.float64)
         z = z + params[d] if self.fit_intercept else z
         slopes = self.loss.derivative(z, targets)
         usable = present & moderate(slopes)

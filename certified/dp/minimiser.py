@@ -49,18 +49,19 @@ def minimise_within(objective: Objective, distance: float) -> Array:
         MinimiserNotReachedError: no such distance could be certified.
     """
     try:
-        state, _ = newton.initialise(objective, distance)
+        return newton.initialise(objective, distance)[0].weights
     except newton.TargetNotReachedError:
-        raise MinimiserNotReachedError(distance) from None
-    return state.weights
+        pass
+    # Raised out here, without a context: the other error holds a bound that depends on the rows.
+    raise MinimiserNotReachedError(distance)
 
 
-def checked_goal(epsilon: float, delta: float, group_size: int) -> tuple[float, float]:
-    """The (ε, δ) asked for, with errors that name the argument."""
+def checked_goal(epsilon: float, delta: float, group_size: int) -> tuple[float, float, int]:
+    """The (ε, δ) asked for and for how many rows, with errors that name the argument."""
     if not 0.0 < nonnegative("epsilon", epsilon) < math.inf:
         raise ValueError(f"epsilon must be positive and finite, got {epsilon!r}")
     if not 0.0 < probability("delta", delta) < 1.0:
         raise ValueError(f"delta must lie strictly between 0 and 1, got {delta!r}; such as 1e-6")
-    if isinstance(group_size, bool) or not isinstance(group_size, int) or group_size < 1:
+    if isinstance(group_size, bool) or not isinstance(group_size, int | np.integer) or group_size < 1:
         raise ValueError(f"group_size must be an integer of at least 1, got {group_size!r}")
-    return float(epsilon), float(delta)
+    return float(epsilon), float(delta), int(group_size)

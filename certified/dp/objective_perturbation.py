@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from certified.bounds.row_sums import norm_bound
+from certified.bounds.enclosure import norm_bound
 from certified.data.rows import Rows
 from certified.dp.guarantee import DPGuarantee, DPRelease
 from certified.dp.limits import RowLimits, check_problem, slopes
@@ -101,7 +101,7 @@ def objective_perturbation(
             strength so small that no σ gives this ε; the message names the remedy.
         MinimiserNotReachedError: the distance could not be certified; nothing is released.
     """
-    epsilon, delta = checked_goal(epsilon, delta, group_size)
+    epsilon, delta, group_size = checked_goal(epsilon, delta, group_size)
     check_problem(objective)
     limits.check(objective)
     curve = calibrated(perturbed_problem(objective, limits), epsilon, delta, group_size, distance)

@@ -55,7 +55,8 @@ def output_sensitivity(gradient_bound: float, strength: float, distance: float =
     >>> output_sensitivity(1.0, 4.0, group_size=2)
     0.5
     """
-    if counted("group_size", group_size) < 1:
+    group_size = counted("group_size", group_size)
+    if group_size < 1:
         raise ValueError("group_size must be at least 1; a group without rows changes nothing")
     with working_precision(128):
         return upper(group_size * exact(gradient_bound) / exact(strength) + 2 * exact(distance))
@@ -87,7 +88,7 @@ def output_perturbation(
         ValueError: an argument out of range, a row beyond the limits, or a problem that no noise makes private.
         MinimiserNotReachedError: the distance could not be certified; nothing is released.
     """
-    epsilon, delta = checked_goal(epsilon, delta, group_size)
+    epsilon, delta, group_size = checked_goal(epsilon, delta, group_size)
     check_problem(objective)
     limits.check(objective)
     gradient = limits.gradient_bound(objective)

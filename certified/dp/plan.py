@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from certified.accounting import SubsampledGaussian
-from certified.dp.clipping import BLOCK
+from certified.dp.clipping import BLOCK, LARGEST_CLIP, SMALLEST_CLIP
 from certified.dp.poisson import capacity_for, truncation
 from certified.dp.sampled import SampledCurve
-from certified.dp.transform import noise_std_for
 from certified.numerics.balls import exact, upper, working_precision
+from certified.privacy.composition import counted
 from certified.privacy.gaussian import nonnegative
 
 TRUNCATION = 1e-12
@@ -31,6 +31,7 @@ class SGDPlan:
 
     Raises:
         ValueError: a number is out of range.
+        TypeError: an argument is no number, or no integer where rows, steps or slots are counted.
 
     Example:
         >>> plan = SGDPlan(clip_norm=1.0, noise_multiplier=1.1, expected_batch=256.0, public_rows=60_000, steps=1_000)
@@ -46,15 +47,21 @@ class SGDPlan:
     capacity: int | None = None
 
     def __post_init__(self) -> None:
-        noise_std_for(self.clip_norm, self.noise_multiplier)
+        for name in ("public_rows", "steps") if self.capacity is None else ("public_rows", "steps", "capacity"):
+            object.__setattr__(self, name, counted(name, getattr(self, name)))
+        for name in ("clip_norm", "noise_multiplier", "expected_batch"):
+            object.__setattr__(self, name, nonnegative(name, getattr(self, name)))
+        if not SMALLEST_CLIP <= self.clip_norm <= LARGEST_CLIP:
+            raise ValueError(f"clip_norm must lie between 2**-30 and 2**30, got {self.clip_norm!r}; rescale the loss")
         if not 0 < self.public_rows < 1 << 31:
             raise ValueError(f"public_rows must be a positive number of rows below 2**31, got {self.public_rows!r}")
-        if not 0.0 < nonnegative("expected_batch", self.expected_batch) <= self.public_rows:
+        if not 0.0 < self.expected_batch <= self.public_rows:
             raise ValueError(f"expected_batch must be positive and at most public_rows, got {self.expected_batch!r}")
-        if not 0 <= self.steps < 1 << 32:
+        if self.steps >= 1 << 32:
             raise ValueError(f"steps must be from 0 to 2**32 - 1, got {self.steps!r}")
         if self.capacity is not None and self.capacity < 1:
             raise ValueError(f"capacity must be at least 1, got {self.capacity!r}; leave it out for the default")
+        _ = self.phase  # refuses a noise multiplier that the accountant does not take
 
     @property
     def sampling_rate(self) -> float:

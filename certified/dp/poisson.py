@@ -54,16 +54,18 @@ class PoissonSampler:
         """Return the rows of ``steps`` batches, one batch after the other and rising in each, and the size of each."""
         trials, reached, found = steps * self.rows, 0, []
         while reached < trials:
-            # A draw passes over as many trials as the table is long, at most.
-            expected = (trials - reached) * max(self.rate, 1.0 / len(self._table))
-            gaps, taken = self._gaps(int(1.5 * expected + 4.0 * math.sqrt(expected)) + 16)
+            # A draw passes over (1 − (1 − q)^K)/q trials on average, K the length of the table.
+            each = -math.expm1(len(self._table) * math.log1p(-self.rate)) / self.rate if self.rate < 1.0 else 1.0
+            expected = (trials - reached) / each
+            gaps, taken = self._gaps(int(expected + 4.0 * math.sqrt(expected)) + 16)
             ends = reached + np.cumsum(gaps)
             found.append(ends[taken] - 1)
             reached = int(ends[-1])
         hits = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
         hits = hits[hits < trials]
-        step, row = np.divmod(hits, max(1, self.rows))
-        return row, np.bincount(step, minlength=steps).astype(np.int64)
+        starts = np.arange(steps) * self.rows
+        counts = np.diff(np.searchsorted(hits, starts), append=len(hits))
+        return hits - np.repeat(starts, counts), counts
 
     def slots(self, steps: int, capacity: int) -> npt.NDArray[np.int32]:
         """Return (steps, capacity) the row in each slot or `EMPTY`, the rows in uniformly random different slots.

@@ -21,8 +21,9 @@ from certified.dp.chacha import Entropy
 from certified.dp.clipping import ClippedGradient, Tree, clip_threshold
 from certified.dp.guarantee import ASSUMPTIONS, DPGuarantee
 from certified.dp.plan import SGDPlan
-from certified.dp.poisson import EMPTY, PoissonSampler
+from certified.dp.poisson import PoissonSampler
 from certified.dp.sampled import SampledCurve
+from certified.dp.tiles import in_tiles, tiled_sum
 from certified.dp.transform import NoiseState, gaussian_noise, noise_std_for
 from certified.numerics.precision import in_float64
 from certified.privacy.gaussian import probability
@@ -124,7 +125,7 @@ def dp_sgd(
     while done < plan.steps:
         count = min(plan.steps - done, _MOST_STEPS_AT_ONCE, max(1, _SLOTS_AT_ONCE // plan.slots))
         # The compiled steps run while the host draws the next batches.
-        carry = _run(step, carry, prepared, sampler.slots(count, plan.slots), threshold)
+        carry = _run(step, carry, prepared, in_tiles(sampler.slots(count, plan.slots), prepared, params), threshold)
         done += count
     params, state, _ = carry
     return SGDResult(params, guarantee, SGDState(params, state, curve))
@@ -156,16 +157,12 @@ class _Step:
 
 @partial(jax.jit, static_argnums=0)
 def _run(step: _Step, carry: tuple[Tree, Tree, NoiseState], data: Tree, slots: jax.Array, threshold: float) -> Any:
-    """One step for each row of ``slots`` (steps, capacity)."""
+    """One step for each entry of ``slots`` (steps, tiles, slots of a tile)."""
     noise = step.noise()
 
     def one(carry: tuple[Tree, Tree, NoiseState], slots: jax.Array) -> tuple[tuple[Tree, Tree, NoiseState], None]:
         params, state, drawn = carry
-        present = slots != EMPTY
-        batch = jax.tree.map(lambda leaf: leaf.at[jnp.where(present, slots, 0)].get(mode="promise_in_bounds"), data)
-        # Behind the barrier all is the same program, however many rows there are: so it rounds alike with and without.
-        batch = jax.lax.optimization_barrier(batch)  # type: ignore[no-untyped-call]
-        sums = step.gradient.clipped_sum(params, batch, present, jnp.float64(threshold))
+        sums = tiled_sum(step.gradient, params, data, slots, jnp.float64(threshold))
         private, drawn = noise.update(sums, drawn, params)
         updates, after = step.optimizer.update(private, state, params)
         # Learning rates are float64 here; states keep the types that they began with.
@@ -211,4 +208,8 @@ def _row_count(data: Tree, plan: SGDPlan) -> int:
 
 def _with_a_row(data: Tree) -> Tree:
     """Data that empty slots can point into, also where there is no row: what they point to is masked."""
-    return jax.tree.map(lambda leaf: leaf if len(leaf) else jnp.zeros((1, *leaf.shape[1:]), leaf.dtype), data)
+
+    def padded(leaf: jax.Array) -> jax.Array:
+        return jnp.asarray(leaf) if len(leaf) else jnp.zeros((1, *leaf.shape[1:]), leaf.dtype)
+
+    return jax.tree.map(padded, data)

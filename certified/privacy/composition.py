@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from numbers import Integral
 
 from flint import arb
 
@@ -203,17 +204,17 @@ def optimal_release_epsilon(total_epsilon: float, total_delta: float, releases: 
     return math.nextafter(too_much, 0.0)
 
 
-def counted(name: str, value: int) -> int:
-    """Return ``value``; raise an error naming the argument unless it is an integer ≥ 0.
+def counted(name: str, value: object) -> int:
+    """Return ``value`` as an int; raise an error naming the argument unless it is an integer ≥ 0, of NumPy or not.
 
     >>> counted("releases", 3)
     3
     """
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}; pass an int")
     if value < 0:
         raise ValueError(f"{name} must not be negative, got {value}; pass a count")
-    return value
+    return int(value)
 
 
 def _guarantees(guarantees: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -118,12 +118,14 @@ def gaussian_mu(epsilon: float, delta: float) -> float:
 def nonnegative(name: str, value: object) -> float:
     """Return ``value`` as a float; raise an error naming the argument unless it is a float64 number ≥ 0.
 
+    ``True`` and ``False`` are no numbers here: as ε, δ or σ they are options that came into the wrong place.
+
     >>> nonnegative("epsilon", -1.0)
     Traceback (most recent call last):
         ...
     ValueError: epsilon must not be negative or NaN, got -1.0; pass a value of at least 0
     """
-    if not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number, got {type(value).__name__}; pass a float")
     try:
         converted = float(value)

@@ -129,9 +129,10 @@ def doubling_factor(alpha: Scalar) -> Scalar:
 
 
 def _size(size: int) -> int:
-    if counted("size", size) < 1:
+    count = counted("size", size)
+    if count < 1:
         raise ValueError("size must be at least 1; a group without rows changes nothing")
-    return size
+    return count
 
 
 def _multiple(value: float, factor: int) -> float:

@@ -62,7 +62,8 @@ class PerturbedProblem:
                 raise ValueError(f"{name} must be positive and finite; the mechanism is not private without it")
         if self.slopes not in ("any", "one sign", "logistic", "softmax"):
             raise ValueError(f"slopes must be 'any', 'one sign', 'logistic' or 'softmax', got {self.slopes!r}")
-        if (counted("outputs", self.outputs) >= 2) != (self.slopes == "softmax"):
+        object.__setattr__(self, "outputs", counted("outputs", self.outputs))
+        if (self.outputs >= 2) != (self.slopes == "softmax"):
             raise ValueError(
                 "outputs must be at least 2 for softmax and 1 for the other slopes: they are one predictor"
             )

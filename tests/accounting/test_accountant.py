@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from dp_accounting import GaussianDpEvent, NeighboringRelation, PoissonSampledDpEvent, SelfComposedDpEvent
 from dp_accounting.pld import PLDAccountant
@@ -17,6 +19,7 @@ from certified.privacy import gaussian_delta
 from tests.accounting.oracle import single_step_delta
 
 ADD_OR_REMOVE = Relation.add_or_remove
+STEP = SubsampledGaussian(1.0, 0.1, 1)
 
 
 @given(
@@ -108,6 +111,14 @@ def test_edges() -> None:
         (lambda: dp_delta(1.0, [], relation="replace"), TypeError, "relation must be a Relation"),  # type: ignore[arg-type]
         (lambda: dp_delta(1.0, [], relation=ADD_OR_REMOVE, rows=999), ValueError, "rows must be at most"),
         (lambda: dp_delta(1.0, [], relation=ADD_OR_REMOVE, rows=-1), ValueError, "rows must not be negative"),
+        (lambda: dp_delta(1.0, [], relation=ADD_OR_REMOVE, rows=True), TypeError, "rows must be an integer, got bool"),
+        (lambda: SubsampledGaussian(True, 0.1, 1), TypeError, "noise_multiplier must be a real number, got bool"),
+        (lambda: SubsampledGaussian(1.0, True, 1), TypeError, "sampling_rate must be a real number, got bool"),
+        (lambda: SubsampledGaussian(1.0, 0.1, True), TypeError, "steps must be an integer, got bool"),
+        (lambda: ApproximateRelease(True), TypeError, "epsilon must be a real number, got bool"),
+        (lambda: dp_epsilon(True, [], relation=ADD_OR_REMOVE), TypeError, "delta must be a real number, got bool"),
+        (lambda: dp_delta(1.0, STEP, relation=ADD_OR_REMOVE), TypeError, "phases must be a list.* in brackets"),  # type: ignore[arg-type]
+        (lambda: dp_epsilon(0.1, STEP, relation=ADD_OR_REMOVE), TypeError, "phases must be a list.* in brackets"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_arguments_are_named(call: object, error: type[Exception], message: str) -> None:
@@ -120,3 +131,29 @@ def test_losses_that_hardly_vary_do_not_make_the_bound_trivial() -> None:
     found = dp_delta(1e-9, [SubsampledGaussian(0.01, 1e-3, 1)], relation=Relation.add_or_remove)
     truth = max(single_step_delta(0.01, 1e-3, way, 1e-9) for way in directions(Relation.add_or_remove, 1))
     assert truth <= found <= 1.001 * truth
+
+
+def test_numpy_integers_are_integers() -> None:
+    steps = SubsampledGaussian(1.0, 0.1, np.int64(5))  # type: ignore[arg-type]
+    assert steps == SubsampledGaussian(1.0, 0.1, 5) and type(steps.steps) is int
+    assert type(ApproximateRelease(0.1, steps=np.uint16(2)).steps) is int  # type: ignore[arg-type]
+    one, two = (dp_delta(1.0, [steps], relation=ADD_OR_REMOVE, rows=rows) for rows in (2, np.int32(2)))  # type: ignore[arg-type]
+    assert one == two
+
+
+def test_phases_are_read_once() -> None:
+    """An iterator is empty the second time: the second direction would promise everything."""
+    times = 0
+
+    def steps() -> Iterator[SubsampledGaussian]:
+        nonlocal times
+        times += 1
+        yield STEP
+
+    class Phases:
+        def __iter__(self) -> Iterator[SubsampledGaussian]:
+            return steps()
+
+    for bound in (dp_delta, dp_epsilon):
+        assert bound(0.01, Phases(), relation=ADD_OR_REMOVE) == bound(0.01, [STEP], relation=ADD_OR_REMOVE) > 0.0
+    assert times == 2

@@ -60,5 +60,9 @@ def test_what_cannot_be_met() -> None:
         dp_steps(1.0, 1e-5, noise_multiplier=1.0, sampling_rate=0.5, relation=RELATION, also=spent)
     with pytest.raises(ValueError, match="delta must be positive"):
         dp_steps(1.0, 0.0, noise_multiplier=1.0, sampling_rate=0.5, relation=RELATION)
+    with pytest.raises(TypeError, match="epsilon must be a real number, got bool"):
+        dp_steps(True, 0.1, noise_multiplier=1.0, sampling_rate=0.5, relation=RELATION)
+    with pytest.raises(TypeError, match="also must be a list of phases"):
+        dp_steps(1.0, 0.1, noise_multiplier=1.0, sampling_rate=0.5, relation=RELATION, also=ALSO[0])  # type: ignore[arg-type]
     assert dp_steps(0.0, 1e-9, noise_multiplier=0.1, sampling_rate=1.0, relation=RELATION) == 0
     assert dp_sampling_rate(5.0, 0.1, noise_multiplier=9.0, steps=3, relation=RELATION) == 1.0

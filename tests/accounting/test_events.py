@@ -42,3 +42,10 @@ def test_an_approximate_release_has_no_event() -> None:
 def test_an_accountant_that_does_not_apply_says_nothing() -> None:
     found = other_accountants(1e-5, [SubsampledGaussian(2.0, 0.1, 5)], Relation.replace)
     assert found["pld"] is not None and found["rdp"] is None
+
+
+def test_bad_arguments_are_named() -> None:
+    with pytest.raises(TypeError, match="delta must be a real number, got bool"):
+        other_accountants(True, PHASES, Relation.replace)
+    with pytest.raises(TypeError, match="phases must be a list of phases"):
+        to_event(PHASES[0])  # type: ignore[arg-type]

@@ -188,6 +188,12 @@ def test_a_guarantee_for_replaced_rows_deletes_nothing() -> None:
         certify_deletion(replaced, 1, 1.0, 1e-6, model=MODEL)
 
 
+def test_counts_may_be_numpys() -> None:
+    one, two = (certify_deletion(OUTPUT, deleted, 1.0, 1e-6, model=MODEL) for deleted in (1, np.int64(1)))  # type: ignore[arg-type]
+    assert one.to_json() == two.to_json()
+    assert type(deletions_left(OUTPUT, 1.0, 1e-6, deleted=np.int64(1))) is int  # type: ignore[arg-type]
+
+
 def test_bad_counts() -> None:
     with pytest.raises(ValueError, match="deleted must be a number of rows, 0 or more"):
         deletions_left(OUTPUT, 1.0, 1e-6, deleted=-1)

@@ -153,5 +153,18 @@ def test_heavier_rows_cost_as_much_more() -> None:
 
 
 def test_a_distance_out_of_reach_releases_nothing() -> None:
-    with pytest.raises(MinimiserNotReachedError, match="keep it secret"):
+    with pytest.raises(MinimiserNotReachedError, match="keep it secret") as caught:
         output_perturbation(problem(), RowLimits(1.0), 1.0, 1e-6, distance=1e-30)
+    # The error beneath holds the distance that was certified, which depends on the rows.
+    assert caught.value.__context__ is None and caught.value.__cause__ is None
+
+
+def test_a_group_is_a_whole_number_of_rows() -> None:
+    found = output_perturbation(problem(), RowLimits(1.0), 1.0, 1e-6, group_size=np.int64(2)).guarantee  # type: ignore[arg-type]
+    assert found.group_size == 2 and type(found.group_size) is int
+    for bad in (True, 2.0):
+        with pytest.raises(ValueError, match="group_size must be an integer"):
+            output_perturbation(problem(), RowLimits(1.0), 1.0, 1e-6, group_size=bad)  # type: ignore[arg-type]
+    for name in ("epsilon", "delta"):
+        with pytest.raises(TypeError, match=f"{name} must be a real number, got bool"):
+            output_perturbation(problem(), RowLimits(1.0), **{"epsilon": 1.0, "delta": 1e-6, name: True})

@@ -163,6 +163,29 @@ def test_bad_plans(changes: dict[str, Any], message: str) -> None:
         train(plan(**changes))
 
 
+@pytest.mark.parametrize(
+    "name", ["clip_norm", "noise_multiplier", "expected_batch", "public_rows", "steps", "capacity"]
+)
+@pytest.mark.parametrize("bad", [True, "1", 2.5 + 0j])
+def test_plans_are_made_of_numbers(name: str, bad: Any) -> None:
+    with pytest.raises(TypeError, match=f"^{name} must be"):
+        plan(**{name: bad})
+
+
+@pytest.mark.parametrize("name", ["public_rows", "steps", "capacity"])
+def test_whole_numbers_of_a_plan_may_be_numpys_but_not_fractions(name: str) -> None:
+    whole = plan(**{name: np.int64(128)})
+    assert whole == plan(**{name: 128}) and type(getattr(whole, name)) is int
+    with pytest.raises(TypeError, match=f"^{name} must be an integer"):
+        plan(**{name: 128.5})
+
+
+@pytest.mark.parametrize("clip_norm", [2.0**-31, 2.0**31, math.inf])
+def test_a_plan_refuses_what_clipping_would(clip_norm: float) -> None:
+    with pytest.raises(ValueError, match="clip_norm must lie between"):
+        plan(clip_norm=clip_norm)
+
+
 def test_bad_data() -> None:
     with pytest.raises(ValueError, match="same number of rows"):
         train(plan(), data=(X, T[:50]))

@@ -57,6 +57,13 @@ def test_noisy_steps_give_a_useful_model_too() -> None:
     assert model.score(X, Y) > 0.9
     assert "T20" in model.guarantee_.claims and model.guarantee_.delta(4.0) <= 1e-5
     assert model.guarantee_.noise == "idealized_gaussian"
+    assert any("number of rows was public" in text for text in model.guarantee_.assumptions)
+    declared = clone(model).set_params(public_rows=700).fit(X, Y)
+    assert declared.score(X, Y) > 0.9
+    assert not any("number of rows was public" in text for text in declared.guarantee_.assumptions)
+    assert any("within a public limit" in text for text in declared.guarantee_.assumptions)
+    with pytest.raises(ValueError, match="more rows than public_rows=568"):
+        declared.set_params(public_rows=568).fit(X, Y)
 
 
 def test_the_guarantee() -> None:
@@ -105,6 +112,11 @@ def test_declared_classes_need_not_occur() -> None:
         ({"delta": 5e-324}, ValueError, "delta=5e-324 is too small"),
         ({"classes": [0, 0]}, ValueError, "at least two different labels"),
         ({"random_state": -1}, ValueError, "random_state"),
+        ({"public_rows": 600}, ValueError, "public_rows is for method='sgd'"),
+        ({"public_rows": 600, "method": "output"}, ValueError, "public_rows is for method='sgd'"),
+        ({"public_rows": 600.0, "method": "sgd"}, TypeError, "public_rows must be an integer"),
+        ({"epsilon": True}, TypeError, "epsilon"),
+        ({"group_size": True}, ValueError, "group_size must be an integer"),
         ({"random_state": "seed"}, TypeError, "random_state"),
     ],
 )

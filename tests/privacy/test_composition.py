@@ -24,6 +24,7 @@ from certified.privacy.composition import (
     compose_optimal_epsilon,
     compose_renyi,
     compose_zcdp,
+    counted,
     optimal_hockey_stick,
     optimal_release_epsilon,
     remaining_mu,
@@ -325,11 +326,19 @@ def test_compositions_at_the_edges(found: object, expected: object) -> None:
         (lambda: compose_advanced([(1.0, 0.0)], 2.0), ValueError, "slack must not exceed 1"),
         (lambda: compose_optimal_delta(1.0, 1.0, 0.0, -1), ValueError, "releases must not be negative"),
         (lambda: compose_optimal_delta(1.0, 1.0, 0.0, 1.5), TypeError, "releases must be an integer"),  # type: ignore[arg-type]
+        (lambda: compose_optimal_delta(1.0, 1.0, 0.0, True), TypeError, "releases must be an integer, got bool"),
+        (lambda: compose_optimal_delta(1.0, 1.0, 0.0, np.float64(2.0)), TypeError, "releases must be an integer"),  # type: ignore[arg-type]
+        (lambda: compose_optimal_delta(1.0, 1.0, 0.0, np.int64(-1)), ValueError, "releases must not be negative"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_releases_are_named(call: Callable[[], object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"^{message}"):
         call()
+
+
+def test_numpy_integers_are_counts() -> None:
+    assert compose_optimal_delta(1.0, 0.5, 0.0, np.int64(9)) == compose_optimal_delta(1.0, 0.5, 0.0, 9)  # type: ignore[arg-type]
+    assert type(counted("releases", np.uint8(3))) is int
 
 
 def test_formulas_run_on_every_scalar() -> None:

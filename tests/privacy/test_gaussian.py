@@ -259,6 +259,8 @@ FUNCTIONS: dict[Callable[..., float], dict[str, float]] = {
         ("1.0", TypeError, "must be a real number, got str; pass a float"),
         (None, TypeError, "must be a real number"),
         (1j, TypeError, "must be a real number"),
+        (True, TypeError, "must be a real number, got bool; pass a float"),
+        (np.True_, TypeError, "must be a real number, got bool"),
     ],
 )
 @pytest.mark.parametrize(
