@@ -49,6 +49,9 @@ types: setup ## static types
 imports: setup ## layering contracts
 	$(BIN)/lint-imports
 
+# As many processes as cores: threads of BLAS would only wait for each other.
+test test-all coverage: export OPENBLAS_NUM_THREADS ?= 1
+
 test: setup ## tests and doctests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 

@@ -69,7 +69,11 @@ def test_help_names_each_loss_and_what_it_takes() -> None:
     assert "counts and other numbers of at least 0" in text and "positive numbers" in text
 
 
-@pytest.mark.parametrize("loss", LossName)
+SLOW = [LossName.poisson, LossName.huberised_hinge, LossName.squared]
+"""What is different about these losses, their estimators' tests show."""
+
+
+@pytest.mark.parametrize("loss", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in LossName])
 def test_fit_change_release_and_verify(loss: LossName, rows: Path, tmp_path: Path) -> None:
     target, model = TARGETS[loss], tmp_path / "my.model"
     roles = ("--target", target, "--id", "id", "--weight", "count")

@@ -53,11 +53,19 @@ def both() -> list[tuple[Model, npt.NDArray[Any]]]:
     return [(kind(), y) for kind, y in zip(KINDS, targets, strict=True)]
 
 
-@parametrize_with_checks([kind() for kind in KINDS])
+@parametrize_with_checks([kind() for kind in KINDS[:2]])
 def test_scikit_learn_conformance(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+@pytest.mark.slow
+@parametrize_with_checks([kind() for kind in KINDS[2:]])
+def test_scikit_learn_conformance_of_the_other_losses(estimator: Any, check: Any) -> None:
+    """They differ from the first two in their loss and in which targets they take."""
+    check(estimator)
+
+
+@pytest.mark.slow
 def test_scikit_learn_conformance_of_array_api_input() -> None:
     """The one check that needs a setting from before scipy is imported, and is skipped without it."""
     code = (

@@ -160,7 +160,10 @@ def test_an_overflow_on_the_way_is_walked_around(count: float, start: float) -> 
         assert solution.weights[0, 0] == pytest.approx(np.log(1.5 * count), abs=1e-6)
 
 
-@pytest.mark.parametrize("width", HINGE_WIDTHS)
+@pytest.mark.parametrize(
+    "width",
+    [w if w in HINGE_WIDTHS[::5] else pytest.param(w, marks=pytest.mark.slow) for w in HINGE_WIDTHS],
+)
 @pytest.mark.parametrize("exact", [True, False])
 def test_newton_is_semismooth(width: float, exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """φ'' jumps, and still the floor is reached, be the preconditioner the Hessian or a sample of it."""
