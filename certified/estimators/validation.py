@@ -118,6 +118,7 @@ def without_rows(validate: Callable[[], Checked], X: Any, y: Any) -> Checked:
     try:
         return validate()
     except ValueError as error:
-        if "could not convert" in str(error):
-            raise ValueError("X must hold numbers, and so must the targets y of a regression") from None
-        raise
+        if "could not convert" not in str(error):
+            raise
+    # Out here it has no context either: that would hold the message, and with it a row.
+    raise ValueError("X must hold numbers, and so must the targets y of a regression")
