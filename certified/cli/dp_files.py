@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from certified.estimators.private_model import PrivateModel
 
 
+SUFFIX = ".deletion.json"
+
+
 def load(model: Path) -> PrivateModel:
     """Read a model that ``certified dp fit`` wrote.
 
@@ -37,33 +40,45 @@ def load(model: Path) -> PrivateModel:
 
 def certificates(model: Path) -> dict[int, Path]:
     """The deletion certificates beside ``model``, by the number of rows in their names."""
-    name = re.compile(re.escape(model.stem) + r"\.(\d{4,})\.deletion\.json")
+    name = re.compile(re.escape(model.stem) + r"\.([0-9]{4,})" + re.escape(SUFFIX))
     found = [(name.fullmatch(path.name), path) for path in model.parent.iterdir()]
     return {int(match[1]): path for match, path in found if match is not None}
 
 
 def certificate_path(model: Path, rows: int) -> Path:
     """Where the certificate for ``rows`` rows in all belongs."""
-    return model.with_name(f"{model.stem}.{rows:04d}.deletion.json")
+    return model.with_name(f"{model.stem}.{rows:04d}{SUFFIX}")
+
+
+def located(model: Path) -> Path:
+    """The file that ``model`` is, or links to: deletions are counted, and one command at a time is held, beside it."""
+    return model.resolve() if model.is_symlink() else model
 
 
 def deleted(model: Path, digest: str) -> int:
     """How many rows were deleted since the training, by the certificates beside the model with weights of ``digest``.
 
+    Certificates for these weights under another name count too: the model may have been renamed, or be a copy.
+
     Raises:
-        RuntimeError: one of them cannot be read, says something else than its name, or belongs to another model.
+        RuntimeError: one of its own cannot be read, says something else than its name, or belongs to another model.
     """
     from certified.certificates.deletion import DeletionCertificate
     from certified.certificates.record import CertificateFormatError
 
-    held = certificates(model)
-    for rows, path in held.items():
+    own = {path: rows for rows, path in certificates(model).items()}
+    counts = [0]
+    for path in sorted(entry for entry in model.parent.iterdir() if entry.name.endswith(SUFFIX)):
         try:
             certificate = DeletionCertificate.load(path)
-        except CertificateFormatError as error:
+        except (CertificateFormatError, OSError) as error:
+            if path not in own:
+                continue
             raise RuntimeError(f"{path} counts deletions and was altered ({error}): put the original back") from None
-        if certificate.model != digest:
+        if certificate.model == digest:
+            counts.append(certificate.deleted_total)
+        elif path in own:
             raise RuntimeError(f"{path} is of another model: move it to where that model's evidence is kept")
-        if certificate.deleted_total != rows:
+        if own.get(path, certificate.deleted_total) != certificate.deleted_total:
             raise RuntimeError(f"{path} is for {certificate.deleted_total} rows: give it its own name back")
-    return max(held, default=0)
+    return max(counts)

@@ -210,8 +210,8 @@ def _bracket(within: Callable[[int], bool], start: int) -> tuple[int, int]:
     """Return numbers of rows of which the first is within the limit (or 0), the second not (or one too many)."""
     at, step = start, 1
     if within(at):
-        while at < _MOST_DELETIONS and within(at + step):
-            at, step = at + step, 2 * step
+        while at < _MOST_DELETIONS and within(min(at + step, _MOST_DELETIONS)):
+            at, step = min(at + step, _MOST_DELETIONS), 2 * step
         return at, min(at + step, _MOST_DELETIONS + 1)
     while at - step > 0 and not within(at - step):
         at, step = at - step, 2 * step

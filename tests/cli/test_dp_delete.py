@@ -86,6 +86,25 @@ def test_certificates_that_do_not_count_this_model_are_refused(
         genuine.save(path)
 
 
+def test_a_link_a_copy_and_a_new_name_start_no_new_count(private: Path, tmp_path: Path) -> None:
+    def total(model: Path) -> int:
+        return int(
+            run("dp", "delete", model, "--rows", "1", "--epsilon", "9", "--json").json["certificate"]["deleted_total"]
+        )
+
+    assert total(private) == 1
+    (tmp_path / "elsewhere").mkdir()
+    links = [tmp_path / "link.dp", tmp_path / "elsewhere" / "link.dp"]
+    for number, link in enumerate(links, 2):
+        link.symlink_to(private)
+        assert total(link) == number, "certificates are beside the file itself"
+    copy = tmp_path / "copy.dp"
+    copy.write_bytes(private.read_bytes())
+    assert total(copy) == 4
+    assert total(private.rename(tmp_path / "renamed.dp")) == 5
+    assert sorted(dp_files.certificates(private)) == [1, 2, 3]
+
+
 def test_names_with_wildcards_and_neighbours(private: Path, tmp_path: Path) -> None:
     odd = private.rename(tmp_path / "ri[s]k.*.dp")
     (tmp_path / "other.0009.deletion.json").write_text("of another model")

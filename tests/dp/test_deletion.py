@@ -26,6 +26,7 @@ from certified.dp import (
     deletion_epsilon,
     deletions_left,
     extractor_provenance,
+    verify_deletion,
     with_head,
 )
 from certified.dp.guarantee import Curve
@@ -33,6 +34,7 @@ from certified.dp.objective_perturbation import ObjectiveCurve, calibrated
 from certified.dp.output_perturbation import OutputCurve
 from certified.dp.sampled import SampledCurve
 from certified.privacy.objective_perturbation import PerturbedProblem
+from certified.verification.deletion import MOST_ROWS
 
 MODEL = "5" * 64
 
@@ -108,6 +110,15 @@ def test_beyond_the_accountants_limit_blocks_follow_one_another() -> None:
     found = deletion_delta(weak, 0.2, 350)
     assert found.block == 200
     assert gaussian_curve(0.2, 350 * 5 / 1e5) <= found.delta < 1e-6
+
+
+def test_no_more_rows_are_certified_than_the_verifier_takes() -> None:
+    weak = promised(OutputCurve(gradient_bound=1.0, strength=1.0, distance=0.0, noise_std=1e9))
+    most = deletions_left(weak, 1.0, 1e-6)
+    assert most == MOST_ROWS
+    assert verify_deletion(certify_deletion(weak, most, 1.0, 1e-6, model=MODEL)).complete
+    with pytest.raises(DeletionLimitError, match=f"which is {most} since"):
+        certify_deletion(weak, most + 1, 1.0, 1e-6, model=MODEL)
 
 
 @pytest.mark.parametrize("guarantee", [OUTPUT, DESCENT, LOGISTIC, SAMPLED])
