@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from certified.ledger.records import canonical
-
 _KINDS = {"int": int, "str": str, "bool": bool, "float": float, "dict[str, Any]": dict}
 
 
@@ -38,7 +36,7 @@ class Record:
     def to_json(self, *, indent: int | None = None) -> str:
         """Return canonical JSON (sorted keys, shortest round-trip floats); ``indent`` only for the human eye."""
         if indent is None:
-            return canonical(self.to_dict()).decode()
+            return _canonical(self.to_dict())
         return json.dumps(self.to_dict(), sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -156,7 +154,12 @@ def _encode(value: Any) -> Any:
 
 
 def _digest(fields: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical(fields)).hexdigest()
+    return hashlib.sha256(_canonical(fields).encode()).hexdigest()
+
+
+def _canonical(values: Any) -> str:
+    # Not that of the ledger: the verifier reads certificates by code of its own.
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

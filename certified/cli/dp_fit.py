@@ -85,6 +85,7 @@ def fit(
         from certified.estimators.dp_logistic import DPLogisticRegression
         from certified.estimators.private_model import PrivateModel
 
+        modelfile.check_target(model, data)
         _check_place(model, overwrite=overwrite)
         rows = read_rows(data, columns, numeric_target=False)
         _check_rows(rows, group_size)

@@ -95,6 +95,7 @@ def fit(
     with modelfile.staging(model) as folder, announcing("training"):
         from certified.estimators.saved_model import secret_path
 
+        modelfile.check_target(model, data)
         if (model.exists() or secret_path(model).exists()) and not overwrite:
             raise FileExistsError(f"--model: {model} exists already; add --overwrite to replace it and its secret file")
         rows = read_rows(data, columns, numeric_target=not chosen.labels)

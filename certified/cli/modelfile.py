@@ -58,6 +58,14 @@ def staging(model: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def check_target(model: Path, data: Path) -> None:
+    """Refuse to write a model, or its secret file, over the rows that it is to be trained on."""
+    from certified.estimators.saved_model import secret_path
+
+    if any(path.exists() and data.exists() and path.samefile(data) for path in (model, secret_path(model))):
+        raise ValueError(f"--model: {data}, the file of the rows, would be replaced: name another model")
+
+
 def load(model: Path) -> CertifiedEstimator:
     """Read a saved model, of whichever loss, with its secret file.
 

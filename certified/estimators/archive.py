@@ -43,9 +43,9 @@ def unpacked(file: BinaryIO, name: str) -> tuple[Texts, Arrays]:
         with np.load(file, allow_pickle=False) as archive:
             contents = {key: archive[key] for key in archive.files}
         texts = {n: json.loads(bytes(contents.pop(n)).decode()) for n in TEXTS if n in contents}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelFormatError(f"{name} is not a saved model, or is damaged ({type(error).__name__})") from None
-    if "header" not in texts:
+    if not isinstance(texts.get("header"), dict):
         raise ModelFormatError(f"{name} is not a saved model")
     return texts, contents
 

@@ -120,7 +120,7 @@ def released_weights(path: str | Path) -> Array:
     Raises:
         FileNotFoundError, ModelFormatError: as for `read`.
     """
-    return archive.read(Path(path))[1]["released"]
+    return _saved(*archive.read(Path(path)), str(path)).released
 
 
 def _saved(texts: archive.Texts, arrays: archive.Arrays, name: str) -> SavedModel:

@@ -45,7 +45,8 @@ def verify_deletion(
     """Recompute the scalar claims of a certificate in ball arithmetic; the issuer's code takes no part (claim T10).
 
     Confirmed are form and wording, δ at (epsilon, deleted_total), and δ at epsilon_limit for deletions_left more rows.
-    Not examined are ε of subsampled steps, which needs an accountant, and of one row by quadrature (T15, part 3).
+    Not examined are ε of subsampled steps, which needs an accountant, and of one row by quadrature (T15, part 3); what
+    is below all that any analysis of the constants could give is false.
     Without ``released`` and ``guarantee`` it stays open which model is meant, and what its training promised.
 
     Args:
@@ -189,15 +190,50 @@ def _objective(constants: dict[str, Any]) -> tuple[Bound, Bound]:
 
 
 def _sampled(constants: dict[str, Any]) -> tuple[Bound, Bound]:
-    """H_μ with μ = k√Σ T/z² where every row is in every step, and e^ε·τ for truncation (claims T3, T20)."""
+    """H_μ with μ = k√Σ T/z² where every row is in every step, and e^ε·τ for truncation (claims T3, T20).
+
+    Elsewhere there is a floor alone, the largest that `_told_by_the_sum` has for a phase.
+    """
     phases, (truncation,) = constants["phases"], _numbers(constants, "truncation")
+    if not all(int(phase["steps"]) >= 0 and 0.0 <= float(phase["sampling_rate"]) <= 1.0 for phase in phases):
+        raise ValueError("steps must not be negative, and a sampling rate must lie between 0 and 1")
     whole = all(phase["sampling_rate"] == 1.0 for phase in phases)
     total = sum((int(phase["steps"]) / _numbers(phase, "noise_multiplier")[0] ** 2 for phase in phases), arb(0))
 
     def delta(epsilon: arb, rows: int) -> arb | None:
         return gaussian_delta(epsilon, rows * total.sqrt()) + epsilon.exp() * truncation if whole else None
 
-    return delta, delta
+    def floor(epsilon: arb, rows: int) -> arb | None:
+        if whole or rows > _MOST_TERMS:
+            return delta(epsilon, rows)
+        return max((_told_by_the_sum(phase, epsilon, rows) for phase in phases), key=lambda found: found.lower())
+
+    return delta, floor
+
+
+def _told_by_the_sum(phase: dict[str, Any], epsilon: arb, rows: int) -> arb:
+    """Return P(A) − e^ε·Q(A) ≤ δ(ε) for A = {the sum of what the steps release is beyond some c} (claim T20, part 5).
+
+    Where each of the k rows adds C whenever it is taken, that sum over t steps is C·(Bin(kt, q) + z√t·N) with them and
+    C·z√t·N without. Steps and terms left out only make it less, and so does another c.
+    """
+    noise, rate = _numbers(phase, "noise_multiplier")[0], float(phase["sampling_rate"])
+    steps = min(int(phase["steps"]), _MOST_TERMS // rows)
+    if steps < 1 or rate in (0.0, 1.0):
+        return gaussian_delta(epsilon, rows * arb(steps).sqrt() / noise) if rate == 1.0 else arb(0)
+    trials, spread = rows * steps, noise * arb(steps).sqrt()
+    mean, width = trials * rate, 8.0 * math.sqrt(trials * rate * (1.0 - rate)) + 8.0
+    taken = range(max(0, int(mean - width)), min(trials, int(mean + width)) + 1)
+    odds = {j: math.comb(trials, j) * arb(rate) ** j * (1 - arb(rate)) ** (trials - j) for j in taken}
+
+    def beyond(c: float) -> arb:
+        def tail(mean: int) -> arb:
+            return ((c - mean) / (spread * arb(2).sqrt())).erfc() / 2
+
+        return sum((share * tail(j) for j, share in odds.items()), arb(0)) - epsilon.exp() * tail(0)
+
+    limits = [mean + float(spread) * step / 2 for step in range(-4, 17)]
+    return max((beyond(c) for c in limits), key=lambda found: found.lower())
 
 
 _BOUNDS: dict[str, Callable[[dict[str, Any]], tuple[Bound, Bound]]] = {

@@ -16,7 +16,7 @@ import pytest
 from certified.cli import modelfile
 from certified.estimators import CertifiedRidge
 from certified.estimators.saved_model import secret_path
-from tests.cli.conftest import run
+from tests.cli.conftest import ROLES, run
 
 Snapshot = Callable[[], dict[str, str]]
 
@@ -115,3 +115,15 @@ def test_unknown_estimators_are_refused(tmp_path: Path) -> None:
     Other().fit(X, X[:, 0]).save(tmp_path / "other.model")
     with pytest.raises(ValueError, match="an estimator 'Other' that this version does not know"):
         modelfile.load(tmp_path / "other.model")
+
+
+def test_a_model_never_replaces_the_rows(table: Path, tmp_path: Path, snapshot: Snapshot) -> None:
+    rows, link = table.rename(tmp_path / "rows.secret.csv"), tmp_path / "link.csv"
+    link.symlink_to(rows)
+    before = snapshot()
+    private = ("dp", "fit", rows, *ROLES, "--epsilon", "1", "--delta", "1e-6", "--data-norm", "9")
+    for arguments in (("fit", rows, *ROLES), private):
+        for model in (rows, link, tmp_path / "rows.csv"):
+            result = run(*arguments, "--model", model, "--overwrite")
+            assert (result.status, result.out) == (2, "") and "the file of the rows, would be replaced" in result.err
+    assert snapshot() == before

@@ -108,5 +108,8 @@ def test_wrong_files_are_refused(model: CertifiedLogisticRegression, tmp_path: P
     with pytest.raises(ModelFormatError, match="load it with that class"):
         CertifiedRidge.load(tmp_path / "model.npz")
     np.savez(tmp_path / "other.npz", a=np.ones(3))
-    with pytest.raises(ModelFormatError, match="not a saved model"):
-        CertifiedLogisticRegression.load(tmp_path / "other.npz")
+    np.savez(tmp_path / "list.npz", header=np.frombuffer(b"[]", np.uint8))
+    np.save(tmp_path / "array.npy", np.ones(3))
+    for name in ("other.npz", "list.npz", "array.npy"):
+        with pytest.raises(ModelFormatError, match="not a saved model"):
+            CertifiedLogisticRegression.load(tmp_path / name)

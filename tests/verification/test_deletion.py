@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from flint import arb, ctx
 
 from certified.accounting import SubsampledGaussian
 from certified.dp import DeletionCertificate, DPGuarantee, certify_deletion
@@ -14,7 +15,7 @@ from certified.dp.objective_perturbation import calibrated
 from certified.dp.output_perturbation import OutputCurve
 from certified.dp.sampled import SampledCurve
 from certified.privacy.objective_perturbation import PerturbedProblem
-from certified.verification.deletion import verify_deletion
+from certified.verification.deletion import _sampled, verify_deletion
 
 ROOT2 = 1.4142135623730951
 CURVES: dict[str, Curve] = {
@@ -26,6 +27,10 @@ CURVES: dict[str, Curve] = {
     "descent": SampledCurve((SubsampledGaussian(100.0, 1.0, 100),), 0.0),
     "truncated": SampledCurve((SubsampledGaussian(100.0, 1.0, 100),), 1e-12),
 }
+
+
+def _steps(steps: int, rate: float) -> list[dict[str, float]]:
+    return [{"noise_multiplier": 8.0, "sampling_rate": rate, "steps": steps}]
 
 
 def promised(curve: Curve) -> DPGuarantee:
@@ -82,6 +87,30 @@ def test_what_needs_an_accountant_or_a_quadrature_is_left_open() -> None:
     assert verify_deletion(sampled).ok and verify_deletion(quadrature).ok
 
 
+@pytest.mark.parametrize(
+    ("phase", "rows"),
+    [((8.0, 0.25, 50), 1), ((1.1, 0.01, 20_000), 3), ((20.0, 0.25, 200), 12), ((8.0, 1e-9, 50), 1), ((8.0, 0.0, 9), 1)],
+)
+def test_what_sampled_steps_give_away_for_certain_stays_below_their_curve(
+    phase: tuple[float, float, int], rows: int
+) -> None:
+    curve = SampledCurve((SubsampledGaussian(30.0, 1.0, 1), SubsampledGaussian(*phase)), 0.0)
+    with ctx.workprec(256):
+        bound, floor = _sampled(curve.constants())
+        for epsilon in (0.0, 0.3, 2.0):
+            assert bound(arb(epsilon), rows) is None
+            least = floor(arb(epsilon), rows)
+            assert least is not None and least.lower() <= curve.delta(epsilon, rows)
+
+
+def test_far_too_small_an_epsilon_of_sampled_steps_is_false() -> None:
+    genuine = issued(SampledCurve((SubsampledGaussian(8.0, 0.25, 50),), 0.0), 1)
+    unknown = verify_deletion(genuine)
+    assert unknown.ok and [check.name for check in unknown.skipped] == ["privacy", "deletions_left"]
+    false = verify_deletion(dataclasses.replace(genuine, epsilon=0.9 * genuine.epsilon, deletions_left=10))
+    assert [check.name for check in false.failures] == ["privacy", "deletions_left"]
+
+
 def test_the_model_and_its_guarantee_must_be_those_certified() -> None:
     weights, curve = np.arange(3.0).reshape(3, 1), CURVES["output"]
     guarantee = promised(curve)
@@ -112,6 +141,8 @@ def test_the_model_and_its_guarantee_must_be_those_certified() -> None:
         ({"constants": CURVES["output"].constants() | {"noise_std": "inf"}}, "privacy"),
         ({"constants": CURVES["any"].constants() | {"release_noise_std": 1e-12}}, "deletions_left"),
         ({"constants": CURVES["descent"].constants() | {"phases": [{}]}}, "privacy"),
+        ({"constants": CURVES["descent"].constants() | {"phases": _steps(-4, 1.0)}}, "privacy"),
+        ({"constants": CURVES["descent"].constants() | {"phases": _steps(4, 1.5)}}, "privacy"),
         ({"constants": {"kind": "output perturbation", "claims": ["T14"]}}, "privacy"),
     ],
 )
