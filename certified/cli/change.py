@@ -165,6 +165,7 @@ def _change(
     as_json: bool,
 ) -> None:
     """Load, change and write the model while holding it; what ``request`` returns is of no account."""
+    model = modelfile.located(model)
     with modelfile.staging(model) as folder, announcing(f"{command}: {model.name}"):
         estimator = modelfile.load(model)
         with timed() as clock:

@@ -35,7 +35,7 @@ def delete(
 
     Example: certified dp delete risk.dp --rows 2
     """
-    model = dp_files.located(model)
+    model = modelfile.located(model)
     with modelfile.staging(model), announcing(f"dp delete: {model.name}"):
         from certified.dp.deletion import DeletionLimitError, certify_deletion
 

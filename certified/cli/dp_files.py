@@ -50,11 +50,6 @@ def certificate_path(model: Path, rows: int) -> Path:
     return model.with_name(f"{model.stem}.{rows:04d}{SUFFIX}")
 
 
-def located(model: Path) -> Path:
-    """The file that ``model`` is, or links to: deletions are counted, and one command at a time is held, beside it."""
-    return model.resolve() if model.is_symlink() else model
-
-
 def deleted(model: Path, digest: str) -> int:
     """How many rows were deleted since the training, by the certificates beside the model with weights of ``digest``.
 

@@ -81,6 +81,7 @@ def fit(
     --classes 0,1 --model risk.dp
     """
     columns = Columns(target or (), id_column, subject)
+    model = modelfile.located(model)
     with modelfile.staging(model), announcing("training"):
         from certified.estimators.dp_logistic import DPLogisticRegression
         from certified.estimators.private_model import PrivateModel

@@ -92,6 +92,7 @@ def fit(
     """
     columns, chosen = Columns(target or (), id_column, subject, weight), LOSSES[loss]
     special = _special(loss, {"width": width, "class_weight": _class_weight(class_weight)})
+    model = modelfile.located(model)
     with modelfile.staging(model) as folder, announcing("training"):
         from certified.estimators.saved_model import secret_path
 

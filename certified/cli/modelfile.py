@@ -34,6 +34,11 @@ CertificateOption = Annotated[
 ]
 
 
+def located(model: Path) -> Path:
+    """The file that ``model`` is, or links to: commands hold and replace that one, or rows would live on in it."""
+    return model.resolve() if model.is_symlink() else model
+
+
 @contextmanager
 def staging(model: Path) -> Iterator[Path]:
     """Hold the model; yield a private folder in which to prepare its files.
@@ -127,7 +132,8 @@ def commit(estimator: CertifiedEstimator, model: Path, folder: Path, certificate
 def _replace_all(moves: dict[Path, Path], folder: Path) -> None:
     """Move each file over its target; if one move fails, put the old files back."""
     with ExitStack() as undo:
-        for position, (source, target) in enumerate(moves.items()):
+        for position, (source, named) in enumerate(moves.items()):
+            target = located(named)
             if target.is_dir():
                 raise IsADirectoryError(f"{target} is a folder: name a file")
             if target.exists():

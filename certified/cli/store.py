@@ -61,6 +61,7 @@ def init(
 
     Example: certified store init risk.store --model risk.model
     """
+    model = modelfile.located(model)
     with modelfile.staging(model), announcing("making the store"):
         from certified.estimators.saved_model import secret_path
         from certified.service import DeletionStore

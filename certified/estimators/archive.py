@@ -51,7 +51,8 @@ def unpacked(file: BinaryIO, name: str) -> tuple[Texts, Arrays]:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write ``path`` readable by its owner only, complete or not at all."""
+    """Write ``path`` readable by its owner only, complete or not at all; where it is a link, what it leads to."""
+    path = path.resolve()
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -127,3 +127,31 @@ def test_a_model_never_replaces_the_rows(table: Path, tmp_path: Path, snapshot: 
             result = run(*arguments, "--model", model, "--overwrite")
             assert (result.status, result.out) == (2, "") and "the file of the rows, would be replaced" in result.err
     assert snapshot() == before
+
+
+@pytest.mark.parametrize("secret_too", [False, True])
+def test_rows_leave_the_file_that_a_link_leads_to(model: Path, tmp_path: Path, secret_too: bool) -> None:
+    """Had the link been replaced, the file behind it would have kept the row."""
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "current.model"
+    link.symlink_to(model)
+    if secret_too:
+        secret_path(link).symlink_to(secret_path(model))
+    assert run("remove", link, "--ids", "101").status == 0
+    assert link.is_symlink() and not model.is_symlink()
+    for path in (link, model):
+        assert 101 not in modelfile.load(modelfile.located(path)).ids_
+    assert {path.name for path in link.parent.iterdir()} == {
+        link.name,
+        *([secret_path(link).name] if secret_too else []),
+    }
+
+
+def test_a_linked_secret_file_is_followed(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "vault").mkdir()
+    secret = tmp_path / "vault" / "kept.secret"
+    shutil.move(secret_path(model), secret)
+    secret_path(model).symlink_to(secret)
+    assert run("remove", model, "--ids", "101").status == 0
+    assert secret_path(model).is_symlink()
+    assert 101 not in modelfile.load(model).ids_

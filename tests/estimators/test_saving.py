@@ -73,6 +73,20 @@ def test_the_secret_file_alone_restores_everything(model: CertifiedLogisticRegre
     assert CertifiedLogisticRegression.load(path).certificate_ == model.certificate_
 
 
+def test_a_link_is_followed(model: CertifiedLogisticRegression, tmp_path: Path) -> None:
+    """A row that was removed leaves the file that a link leads to, too."""
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real" / "model.npz", tmp_path / "model.npz"
+    model.save(real)
+    link.symlink_to(real)
+    secret_path(link).symlink_to(secret_path(real))
+    first = next(iter(model.ids_))
+    model.remove([first])
+    model.save(link)
+    assert link.is_symlink() and secret_path(link).is_symlink()
+    assert first not in CertifiedLogisticRegression.load(real).ids_
+
+
 def test_several_targets_survive(tmp_path: Path) -> None:
     model = CertifiedRidge().fit(X, X[:, :2])
     model.save(tmp_path / "model.npz")
