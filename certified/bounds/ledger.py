@@ -32,7 +32,6 @@ from certified.numerics.rounding import UNIT_ROUNDOFF, gamma
 Array = npt.NDArray[np.float64]
 
 _PRECISION = 96
-_TIGHTENINGS = 20
 _WORTHWHILE = 0.99
 _LARGEST_REACH = 700.0
 _UNDERFLOW = 1e-150
@@ -176,15 +175,16 @@ def _evaluate(anchor: Anchor, known: _Quantities, amplification: arb) -> tuple[f
     moved = data_size * curvature_change(drift, reach) if reach > 0 else arb(0)
     residual = upper(linear + largest.sqrt() * moved + (largest + anchor.strength) * growth * rounding)
     curvature = lower(anchor.alpha + (m - anchor.alpha) / growth)
-    radius, remainder, length = self_concordant_radius(ratio, kappa), arb(0), data_size + amplification * linear
-    for _ in range(_TIGHTENINGS):
-        if not radius > 0:
-            break
+    # An upper end: a ball around zero, however small, would pass for no distance at all.
+    radius = self_concordant_radius(ratio, kappa).upper()
+    remainder, length = arb(0), data_size + amplification * linear
+    # Each round but the last takes 1 % off a radius that stays above size + solve_error.
+    while radius > 0:
         change = curvature_change(drift, kappa * radius)
         # The second form is the smaller one wherever the bound is of use, and the first where it says nothing.
         moved = length / (1 - change) if change < 0.5 else decrement / curvature_decrease(drift, kappa * radius)
         remainder = amplification * change * moved
-        tighter = size + solve_error + remainder
+        tighter = (size + solve_error + remainder).upper()
         if not tighter < _WORTHWHILE * radius:
             break
         radius = tighter

@@ -70,14 +70,15 @@ def _majorant(ratio: arb, rate: arb) -> list[Line]:
 
 def _nodes(lines: list[Line]) -> list[float]:
     """Points u, increasing, near where the largest line changes, and one where the steepest has taken over."""
+    # Corners next to p = 0 or p = 1 may be one float64.
+    tops: dict[float, float] = {}
+    for slope, height in ((float(a.mid()), float(b.mid())) for a, b in lines):
+        tops[slope] = max(height, tops.get(slope, -math.inf))
     hull: list[tuple[float, float]] = []
     turns: list[float] = []
-    for slope, height in ((float(a.mid()), float(b.mid())) for a, b in lines):
+    for slope, height in sorted(tops.items()):
         while hull:
-            if slope <= hull[-1][0]:
-                turn = math.inf if height <= hull[-1][1] else -math.inf
-            else:
-                turn = (hull[-1][1] - height) / (slope - hull[-1][0])
+            turn = (hull[-1][1] - height) / (slope - hull[-1][0])
             if not turns or turn > turns[-1]:
                 break
             hull.pop()
@@ -85,8 +86,8 @@ def _nodes(lines: list[Line]) -> list[float]:
         if hull:
             turns.append(turn)
         hull.append((slope, height))
-    last = turns[-1]
-    return [*turns, last + 1e-9 * (1.0 + abs(last))]
+    nodes = [turn for turn in turns if math.isfinite(turn)] or [0.0]
+    return [*nodes, nodes[-1] + 1e-9 * (1.0 + abs(nodes[-1]))]
 
 
 def _height(lines: list[Line], node: float) -> arb:

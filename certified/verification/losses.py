@@ -41,13 +41,11 @@ def leaves_intercept_free(loss: str) -> bool:
 
 
 def approximate_curvature(loss: str, z: Array, target: Array) -> Array:
-    """Return φ'' at the predictors z in float64; it steers and proves nothing."""
+    """Return φ'' of a self-concordant loss at the predictors z in float64; it steers and proves nothing."""
     if loss == "squared":
         return np.ones_like(z)
     if loss in ("poisson", "gamma"):
         sign, factor = (1.0, 1.0) if loss == "poisson" else (-1.0, target)
         return np.asarray(factor * np.exp(np.minimum(sign * z, 700.0)))
-    if loss in HINGES:
-        return np.where(np.abs(1.0 - 0.5 * HINGES[loss] - target * z) < 0.5 * HINGES[loss], 1.0 / HINGES[loss], 0.0)
     share = expit(z)
     return np.asarray(share * (1.0 - share))

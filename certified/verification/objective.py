@@ -260,8 +260,3 @@ def matrix(values: Array) -> arb_mat:
 def norm(values: list[arb]) -> arb:
     """Enclose the Euclidean norm of exact or enclosed values."""
     return sum((v * v for v in values), arb(0)).nonnegative_part().sqrt()
-
-
-def largest(values: list[arb]) -> arb:
-    """Return the largest upper end: no enclosed value exceeds it."""
-    return max((v.upper() for v in values), default=arb(0))

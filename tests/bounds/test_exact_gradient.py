@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from certified.bounds.exact_gradient import exact_gradient
 from certified.bounds.row_sums import certified_gradient
 from certified.data.rows import Rows
-from certified.losses import LOGISTIC, SQUARED, Loss
+from certified.losses import GAMMA, LOGISTIC, POISSON, SQUARED, Loss
 from certified.objective import Objective
 from tests.oracle import Problem, gradient_error
 from tests.strategies import objective_of, problems_and_points, streamed_objectives
@@ -81,6 +81,14 @@ def test_a_hidden_cancellation_is_resolved() -> None:
     weights = np.array([[1e-9]])
     expected = 2e16 * 1e-9 + 9e-9 + 1e-12
     assert exact_gradient(objective, weights).value[0, 0] == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize(("loss", "weight"), [(POISSON, 1e4), (GAMMA, -1e4)])
+def test_a_gradient_beyond_float64_is_not_enclosed(loss: Loss, weight: float) -> None:
+    """About ±e^10000; its error is infinite, not NaN."""
+    objective = Objective(loss, Rows.from_arrays(np.ones((1, 1)), np.ones((1, 1)), np.ones(1)), 1.0)
+    found = exact_gradient(objective, np.array([[weight]]))
+    assert found.error == np.inf and np.all(np.isfinite(found.value))
 
 
 @given(problems_and_points(), st.data())

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from certified.bounds.anchor import Anchor, anchor_at, changed_terms, factorised, largest_shift
 from certified.bounds.anchor import exchange as exchange_terms
 from certified.bounds.curvature import linearise
+from certified.bounds.enclosure import Enclosure
 from certified.bounds.formulas import (
     curvature_change,
     curvature_decrease,
@@ -219,14 +220,29 @@ def test_intercept_amplification(seed: int, p: int, alpha: float) -> None:
 
 
 def test_an_intercept_costs_little_with_a_lever() -> None:
-    """The lever brings C near its value with every coordinate penalised."""
+    """The lever brings C near its value with every coordinate penalised; one that is no number changes nothing."""
     problem = replace(example(), fit_intercept=True)
     objective, point = objective_of(problem), minimise(replace(example(), fit_intercept=True)).nearest
     anchor = anchor_at(objective, point, certified_gradient(objective, point), linearise(objective, point))
     anchor = exchange(anchor, 8.0, objective_of(without(problem, [0])), [(objective.rows.take(np.array([0])), -1.0)])
     measured = defect(anchor, point + newton_displacement(anchor))
-    plain, sharper = (anchored_distance(anchor, measured, z).value for z in (None, last_columns(anchor)))
+    levers = (None, last_columns(anchor), np.full((6, 1), np.nan))
+    plain, sharper, useless = (anchored_distance(anchor, measured, lever).value for lever in levers)
     assert sharper < 0.8 * plain < math.inf
+    assert useless == plain
+
+
+def test_without_a_penalty_only_a_factorisation_proves_curvature() -> None:
+    """The intercept's moments allow a singular Hessian then: that of one row repeated."""
+    problem = replace(example(), fit_intercept=True, alpha=0.0)
+    objective, point = objective_of(problem), minimise(problem).nearest + 1e-4
+    anchor = anchor_at(objective, point, certified_gradient(objective, point), linearise(objective, point))
+    weights = point + newton_displacement(anchor)
+    assert (anchor.curvature, anchor.curvature_claim) == (0.0, "T2s")
+    assert anchored_distance(anchor, defect(anchor, weights)).value == math.inf
+    sharper = factorised(anchor)
+    bound = anchored_distance(sharper, defect(sharper, weights)).value
+    assert sharper.curvature > 0.0 and minimise(problem).distance(weights) <= bound < 1e-6
 
 
 @given(st.floats(0.0, 4.0), st.floats(1e-6, 6.0))
@@ -289,6 +305,25 @@ def test_the_drift_of_the_anchor_is_paid_for() -> None:
     measured, truth = defect(anchor, weights), minimise(problem).distance(weights)
     assert anchored_distance(replace(anchor, drift=0.0), measured).value < truth
     assert truth <= anchored_distance(anchor, measured).value
+
+
+def test_a_way_that_working_precision_takes_for_none_is_paid_for() -> None:
+    """κλ_N·e^δ/√m is 5e-30, and 1 less that is 1 in 96 bits; still C·β(δ, κ‖V‖)·‖V‖_B is part of the bound."""
+    drift, alpha, away = 20.0, 1e36, 1e-38
+    problem = Problem("logistic", np.ones((1, 1)), np.ones((1, 1)), np.ones(1), alpha)
+    objective, point = objective_of(problem), minimise(problem).nearest + away
+    anchor = anchor_at(objective, point, certified_gradient(objective, point), linearise(objective, point))
+    measured = defect(anchor, point + newton_displacement(anchor))
+    with_drift = anchored_distance(replace(anchor, drift=drift), measured).value
+    remainder = 0.5 / math.sqrt(alpha) * math.expm1(drift) * 0.5 * away
+    assert anchored_distance(anchor, measured).value < 0.01 * remainder < remainder <= with_drift < math.inf
+
+
+def test_no_weights_are_no_distance_away() -> None:
+    problem, none = Problem("logistic", np.ones((3, 2)), np.ones((3, 0)), np.ones(3), 1.0), np.zeros((2, 0))
+    objective = objective_of(problem)
+    anchor = anchor_at(objective, none, Enclosure(none, 0.0, "T12"), linearise(objective, none))
+    assert anchored_distance(anchor, defect(anchor, none)).value == 0.0
 
 
 def test_rows_too_small_to_be_seen_are_charged() -> None:

@@ -15,7 +15,7 @@ from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import weights_commitment
 from certified.certificates.issue import Event, issue
 from certified.data.rows import Rows
-from certified.losses import LOGISTIC, SQUARED, Loss
+from certified.losses import LOGISTIC, SQUARED, Logistic, Loss
 from certified.objective import Objective
 from certified.privacy.budget import ReleaseBudget
 from certified.version import __version__
@@ -96,6 +96,13 @@ def test_the_claims_are_those_relied_upon(loss: Loss, claims: tuple[str, ...]) -
     constants = {"C-logistic", "T12e"} if loss is LOGISTIC else {"C-squared"}
     assert set(certificate.claims) == {"T3", "T4", "T12", "T13", "T16", *constants, *claims}
     assert list(certificate.claims) == sorted(set(certificate.claims))
+
+
+def test_a_loss_from_outside_is_its_author_s_word() -> None:
+    known, own = issued(), issued(objective=objective(Logistic(name="own")))
+    (word,) = set(own.assumptions) - set(known.assumptions)
+    assert "the loss 'own'" in word and "no claim of this library proves" in word
+    assert set(known.claims) - set(own.claims) == {"C-logistic", "T12e"} and own.loss == "own"
 
 
 def test_idealised_noise_is_named_and_rests_on_no_sampler_claim() -> None:

@@ -80,6 +80,20 @@ def test_a_file_is_written_complete_or_not_at_all(tmp_path: Path, monkeypatch: p
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_is_written_where_folders_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only POSIX lets a program open a folder, to put a name on disk."""
+
+    def refused(folder: Path, flags: int) -> int:
+        raise PermissionError(f"{folder.name} is a folder")
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(PermissionError, match="is a folder"):
+        NOTE.save(tmp_path / "note.json")
+    monkeypatch.setattr(os, "name", "another system")
+    NOTE.save(tmp_path / "another.json")
+    assert Note.load(tmp_path / "another.json") == NOTE
+
+
 def test_what_json_lacks_is_not_written() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         Note(size=math.nan, words=(), numbers={}).to_json()

@@ -83,6 +83,23 @@ def test_the_quadrature_is_an_upper_bound_and_near(epsilon: float, mu: float, ra
     assert reference * (1 - 1e-5) <= found <= reference * 1.03
 
 
+@pytest.mark.parametrize(
+    ("epsilon", "mu", "ratio"),
+    [
+        (2.0, 3.0, 10.0),
+        (10.0, 8.0, 100.0),
+        (40.0, 1.0, 1e18),
+        (41.0, 1.0, 1e300),
+        (0.0, 1e-307, 5.0),
+        (0.0, 5e-324, 9.0),
+    ],
+)
+def test_the_quadrature_where_lines_are_hidden_or_coincide(epsilon: float, mu: float, ratio: float) -> None:
+    """A steep shift hides the lines in between; next to p = 1 or for a tiny μ, several are one float64."""
+    found, reference = logistic_delta(epsilon, mu, 1.0, ratio / 4, 1.0), by_quadrature(epsilon, mu, ratio)
+    assert reference * (1 - 1e-5) <= found <= min(1.0, reference * 1.03)
+
+
 @settings(max_examples=5, deadline=None)
 @given(epsilons, st.floats(0.1, 3.0), st.floats(0.05, 200.0))
 def test_the_quadrature_bounds_whatever_is_asked(epsilon: float, mu: float, ratio: float) -> None:
@@ -221,6 +238,11 @@ def test_bad_arguments_are_named() -> None:
         objective_delta(problem, -1.0, 1.0)
     with pytest.raises(ValueError, match="noise_std"):
         objective_delta(problem, 1.0, math.nan)
+    for epsilon, noise_std in ((math.inf, 1.0), (1.0, math.inf)):
+        with pytest.raises(ValueError, match="must be finite"):
+            objective_delta(problem, epsilon, noise_std)
+    with pytest.raises(ValueError, match="noise_std must be finite"):
+        redberg_delta(1.0, math.inf, **UNIT)
     with pytest.raises(ValueError, match="group_size"):
         objective_delta(problem, 1.0, 1.0, 0)
     with pytest.raises(ValueError, match="delta"):

@@ -14,6 +14,7 @@ from certified.bounds.distance import certify_distance
 from certified.data.rows import Rows
 from certified.losses import SOFTMAX
 from certified.objective import Objective
+from certified.verification import coupled
 from certified.verification.coupled import coupled_solver
 from certified.verification.distance import prove_distance
 from certified.verification.objective import ArbObjective, matrix, norm
@@ -73,6 +74,36 @@ def test_its_solver_solves(seed: int, outputs: int, alpha: float) -> None:
 def test_the_solver_takes_no_rows_at_all_for_an_answer() -> None:
     objective = arb_objective(0, 2, n=0)
     assert np.allclose(coupled_solver(objective)(np.ones((2, 4))), 10.0)
+
+
+def test_the_solver_has_nothing_to_do_for_no_gradient() -> None:
+    objective = arb_objective(0, 3)
+    assert np.array_equal(coupled_solver(objective)(np.zeros((3, 4))), np.zeros((4, 3)))
+
+
+def test_a_search_cut_short_is_as_near_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conjugate gradients lower the energy ½⟨V, HV⟩ − ⟨G, V⟩ with every product."""
+    objective = arb_objective(0, 4, 1e-3)
+    gradient = np.random.default_rng(1).normal(size=objective.shape[::-1])
+    energies = [0.0]
+    for products in (1, 2, 4, 300):
+        monkeypatch.setattr(coupled, "PRODUCTS", products)
+        solution = coupled_solver(objective)(gradient)
+        with ctx.workprec(113):
+            image = objective.hessian_product(matrix(solution)).entries()
+            total = sum(
+                ((v / 2 - g) * s for v, g, s in zip(image, gradient.flat, solution.T.flat, strict=True)), arb(0)
+            )
+        energies.append(float(total))
+    assert np.all(np.diff(energies) < 0.0)
+
+
+def test_a_curvature_beyond_the_penalty_s_is_not_proved() -> None:
+    """However near the minimiser is: of coupled outputs no Hessian is formed."""
+    objective = arb_objective(0, 3, intercept=False)
+    with ctx.workprec(113):
+        proof = prove_distance(objective, objective.moments(), objective.row_sizes(), 1e9, 1.01 * objective.alpha)
+    assert bool(proof.distance <= 1e9) and bool(proof.curvature <= objective.alpha) and not proof.refuted
 
 
 @settings(max_examples=10)

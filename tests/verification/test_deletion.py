@@ -9,11 +9,13 @@ import pytest
 from flint import arb, ctx
 
 from certified.accounting import SubsampledGaussian
+from certified.certificates.deletion import DELETION_ASSUMPTIONS
 from certified.dp import DeletionCertificate, DPGuarantee, certify_deletion
 from certified.dp.guarantee import Curve
 from certified.dp.objective_perturbation import calibrated
 from certified.dp.output_perturbation import OutputCurve
 from certified.dp.sampled import SampledCurve
+from certified.privacy.gaussian import gaussian_noise_std
 from certified.privacy.objective_perturbation import PerturbedProblem
 from certified.verification.deletion import _sampled, verify_deletion
 
@@ -87,6 +89,17 @@ def test_what_needs_an_accountant_or_a_quadrature_is_left_open() -> None:
     assert verify_deletion(sampled).ok and verify_deletion(quadrature).ok
 
 
+def test_more_rows_than_terms_can_be_added_up_are_left_open() -> None:
+    """Where one row after another costs more than δ, and the floor, H_{kμ}, is below it; of more rows it is not."""
+    genuine, rows = issued(CURVES["any"]), 20_000
+    few = gaussian_noise_std(genuine.epsilon, genuine.delta, 1.02 * rows)
+    constants = genuine.constants | {"noise_std": few, "problem": genuine.constants["problem"] | {"strength": 1e12}}
+    many = dataclasses.replace(genuine, constants=constants, deleted_total=rows, deletions_left=rows)
+    many = dataclasses.replace(many, epsilon_limit=many.epsilon)
+    checks = {check.name: check.passed for check in verify_deletion(many).checks}
+    assert checks["privacy"] is None and checks["deletions_left"] is False
+
+
 @pytest.mark.parametrize(
     ("phase", "rows"),
     [((8.0, 0.25, 50), 1), ((1.1, 0.01, 20_000), 3), ((20.0, 0.25, 200), 12), ((8.0, 1e-9, 50), 1), ((8.0, 0.0, 9), 1)],
@@ -132,6 +145,8 @@ def test_the_model_and_its_guarantee_must_be_those_certified() -> None:
         ({"noise": "idealized_gaussian"}, "claims"),
         ({"relation": "replace"}, "claims"),
         ({"epsilon": 3.0}, "record"),
+        ({"epsilon": np.nan}, "record"),
+        ({"assumptions": list(DELETION_ASSUMPTIONS)}, "record"),
         ({"deleted_total": 0}, "record"),
         ({"model": "weights"}, "record"),
         ({"deletions_left": 10**9}, "record"),

@@ -156,6 +156,20 @@ def test_arguments() -> None:
         streamed(replace(case, X=case.X.astype(complex)))
 
 
+class Greedy(ArraySource):
+    """Rows of which more come than were asked for."""
+
+    def read(self, start: int, stop: int) -> Any:
+        return super().read(max(0, start - 1), stop)
+
+
+def test_a_source_that_returns_other_rows_than_asked_for_is_refused() -> None:
+    """The first chunk is as promised; from the second on there is a row too many."""
+    case = make_case()
+    with pytest.raises(ValueError, match=r"X\.read\(10, 20\) must return .* of 10 rows"):
+        streamed(case, X=Greedy(case.X, case.y, case.sample_weight))
+
+
 def test_progress_is_told_of_every_pass() -> None:
     case, seen = make_case(), []
     assert streamed(case, progress=lambda done, rows: seen.append((done, rows)))
