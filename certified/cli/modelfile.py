@@ -77,7 +77,7 @@ def load(model: Path) -> CertifiedEstimator:
     Raises:
         FileNotFoundError: nothing is saved there.
         RuntimeError: the secret file is not there, so the model can only predict.
-        ValueError: the estimator or its loss is none of this library.
+        ValueError: the file is no model, or its estimator or loss is none of this library.
     """
     from certified.estimators.archive import ModelFormatError
     from certified.estimators.persistence import restored
@@ -85,10 +85,17 @@ def load(model: Path) -> CertifiedEstimator:
 
     if not model.exists() and not secret_path(model).exists():
         raise FileNotFoundError(f"MODEL: there is no file {model}")
+    try:
+        saved = read(model)
+    except ModelFormatError as error:
+        raise ValueError(
+            f"MODEL: {model} is no model of certified fit ({error}); rows are deleted from models of certified dp fit "
+            "by certified dp delete"
+        ) from None
     if not secret_path(model).exists():
         raise RuntimeError(f"MODEL: the secret file {secret_path(model)} is needed and is not there: put it back")
     try:
-        return restored(read(model))
+        return restored(saved)
     except ModelFormatError as error:
         raise ValueError(f"MODEL: {model} holds {error}") from None
 

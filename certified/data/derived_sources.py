@@ -97,6 +97,8 @@ class WatchedRows:
     """
 
     def __init__(self, source: RowSource, progress: Callable[[int, int], None]) -> None:
+        if not callable(progress):
+            raise TypeError(f"progress must be a function of (row reached, rows in all); got {progress!r}")
         self._source, self._progress = source, progress
         self.length, self.n_features, self.n_outputs = source.length, source.n_features, source.n_outputs
 

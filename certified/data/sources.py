@@ -138,7 +138,8 @@ class ParquetSource:
         weights: name of the column of sample weights; all 1 if omitted.
 
     Raises:
-        ValueError: a column is missing or named twice.
+        ValueError: the file is no Parquet file, or a column is missing, named twice or holds no numbers.
+        TypeError: ``features`` or ``targets`` is one name, and no list of names.
     """
 
     def __init__(
@@ -149,10 +150,17 @@ class ParquetSource:
         weights: str | None = None,
     ) -> None:
         try:
+            from pyarrow import ArrowInvalid, types
             from pyarrow.parquet import ParquetFile
         except ImportError as error:
             raise ImportError("reading Parquet needs pyarrow; install certified-removal[data]") from error
-        self._file = ParquetFile(path)
+        for argument, names in (("features", features), ("targets", targets)):
+            if isinstance(names, str):
+                raise TypeError(f"{argument} must be a list of column names, such as [{names!r}]")
+        try:
+            self._file = ParquetFile(path)
+        except ArrowInvalid as error:
+            raise ValueError(f"path: {path} is no intact Parquet file ({error}); write the file again") from error
         self._features, self._targets, self._weights = tuple(features), tuple(targets), weights
         self._columns = [*self._features, *self._targets, *([] if weights is None else [weights])]
         known = set(self._file.schema_arrow.names)
@@ -162,6 +170,11 @@ class ParquetSource:
                 f"features, targets and weights must name different columns of {path}; "
                 + (f"{missing} are not there" if missing else "one is named twice")
             )
+        schema = self._file.schema_arrow
+        numeric = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
+        other = [name for name in self._columns if not any(test(schema.field(name).type) for test in numeric)]
+        if other:
+            raise ValueError(f"the columns {other} of {path} do not hold numbers: encode them as numbers first")
         groups = self._file.metadata
         sizes = [groups.row_group(i).num_rows for i in range(groups.num_row_groups)]
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
@@ -188,11 +201,14 @@ class ParquetSource:
         """One column of integers or strings, such as the ids or subjects of the rows.
 
         Raises:
-            ValueError: there is no such column.
+            ValueError: there is no such column, or a row has nothing in it.
         """
         if name not in self._file.schema_arrow.names:
             raise ValueError(f"name must be a column of the file, got {name!r}")
-        values = self._file.read(columns=[name]).column(name).to_numpy()
+        column = self._file.read(columns=[name]).column(name)
+        if column.null_count:
+            raise ValueError(f"the column {name!r} has no value in {column.null_count} row(s): fill them in")
+        values = column.to_numpy()
         return np.asarray(values.astype(str) if values.dtype == object else values)
 
     def _group(self, number: int) -> Numbers:

@@ -61,8 +61,19 @@ class LinearGradient:
         return jnp.asarray(rows), jnp.asarray(targets, jnp.float64), jnp.asarray(norms)
 
     def clipped_sum(self, params: jax.Array, batch: Data, present: jax.Array, threshold: jax.Array) -> jax.Array:
-        """Return Σ s_i x̃_i ∇ℓ_iᵀ (p, K) in float64."""
+        """Return Σ s_i x̃_i ∇ℓ_iᵀ (p, K) in float64.
+
+        Raises:
+            TypeError: rows and weights differ in type.
+            ValueError: the weights are not (p, K) for rows (n, d) and targets (n, K).
+        """
         rows, targets, norms = batch
+        shape = (rows.shape[1] + self.fit_intercept, targets.shape[1])
+        if params.shape != shape:
+            raise ValueError(
+                f"params must be {shape} for {rows.shape[1]} features and {shape[1]} target column(s), "
+                f"fit_intercept={self.fit_intercept}; got {params.shape}"
+            )
         if rows.dtype != params.dtype:
             raise TypeError(f"rows are {rows.dtype} and the weights {params.dtype}: cast one to the type of the other")
         d = rows.shape[1]

@@ -18,6 +18,7 @@ from certified.estimators.classifier import CertifiedClassifier
 from certified.estimators.saved_model import read
 from certified.estimators.session import Recipe
 from certified.losses import PROVED, Loss
+from certified.losses.probe import probe
 
 _CONSTANTS = ("self_concordance", "derivative_limit", "curvature_limit", "evaluation_error", "evaluation_shift")
 _REGRESSIONS = ("squared", "poisson", "gamma")
@@ -128,19 +129,26 @@ def checked_loss(loss: Any) -> Loss:
     """Return ``loss`` if one-vs-rest classification can use it.
 
     Raises:
-        TypeError: it is no object that satisfies `losses.Loss`, or cannot be hashed, which compilation needs.
-        ValueError: it couples outputs, predicts numbers, has constants that are none, or the name of another loss.
+        TypeError: it is no object that satisfies `losses.Loss`, or cannot be hashed, which compilation needs, or a
+            method is no elementwise JAX function.
+        ValueError: it couples outputs, predicts numbers, has constants that are none or that its methods contradict
+            (`losses.probe.probe`), or the name of another loss.
     """
-    if isinstance(loss, type) or not isinstance(loss, Loss):
-        raise TypeError(f"loss must be an object that satisfies certified.losses.Loss; got {loss!r}")
+    if isinstance(loss, type):
+        raise TypeError(f"loss must be an object that satisfies certified.losses.Loss, not a class: {loss.__name__}()")
+    if not isinstance(loss, Loss):
+        lacking = [name for name in vars(Loss) if not name.startswith("_") and not hasattr(loss, name)]
+        raise TypeError(
+            f"loss must be an object that satisfies certified.losses.Loss; {loss!r} lacks {', '.join(lacking)}"
+        )
     try:
         hash(loss)
     except TypeError:
         raise TypeError(f"loss must be hashable: make {type(loss).__name__} a frozen dataclass") from None
     if loss.couples_outputs:
         raise ValueError(f"loss {loss.name!r} couples its outputs: softmax has CertifiedSoftmaxRegression")
-    if not (isinstance(loss.name, str) and loss.name.strip()):
-        raise ValueError("loss must have a name: certificates carry it")
+    if not (isinstance(loss.name, str) and loss.name.strip() and loss.name.isprintable()):
+        raise ValueError("loss must have a name, of printable characters: certificates carry it")
     if loss.name in PROVED and loss != PROVED[loss.name]:
         raise ValueError(f"loss has the name {loss.name!r} of a loss of this library without being it: rename it")
     if loss.name in _REGRESSIONS:
@@ -153,4 +161,6 @@ def checked_loss(loss: Any) -> Loss:
         raise ValueError("loss.evaluation_error must be below 1 and loss.evaluation_shift finite (claim T12)")
     if math.isinf(loss.self_concordance) and math.isinf(loss.curvature_limit):
         raise ValueError("loss needs a finite self_concordance or a finite curvature_limit: no bound holds without")
+    if loss.name not in PROVED:
+        probe(loss)
     return loss

@@ -51,7 +51,14 @@ class PrivateModel(Record):
 
     @classmethod
     def of(cls, model: DPLogisticRegression) -> Self:
-        """Return what may be kept of a fitted model, and published. Raises ``NotFittedError`` before ``fit``."""
+        """Return what may be kept of a fitted model, and published.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            TypeError: the model was not trained privately, so it has no guarantee that could be published.
+        """
+        if not isinstance(model, DPLogisticRegression):
+            raise TypeError(f"model must be a DPLogisticRegression; got a {type(model).__name__}: use its save(path)")
         check_is_fitted(model, "guarantee_")
         rows = [*model.coef_.T, model.intercept_] if model.fit_intercept else list(model.coef_.T)
         return cls(

@@ -107,6 +107,11 @@ def test_loading_needs_the_secrets_of_a_known_model(model: Path, tmp_path: Path)
         modelfile.load(tmp_path / "none.model")
 
 
+def test_what_is_no_model_is_said_to_be_none(table: Path) -> None:
+    with pytest.raises(ValueError, match=r"MODEL: .* is no model of certified fit .*by certified dp delete"):
+        modelfile.load(table)
+
+
 def test_unknown_estimators_are_refused(tmp_path: Path) -> None:
     class Other(CertifiedRidge):
         pass

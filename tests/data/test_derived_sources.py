@@ -66,6 +66,8 @@ def test_bad_arguments() -> None:
         JoinedRows()
     with pytest.raises(ValueError, match="same numbers of features"):
         JoinedRows(ArraySource(X, Y), ArraySource(X[:, :1], Y))
+    with pytest.raises(TypeError, match="progress must be a function of"):
+        WatchedRows(ArraySource(X, Y), None)  # type: ignore[arg-type]
 
 
 def test_repr_shows_no_data() -> None:

@@ -150,6 +150,29 @@ def test_columns_that_are_not_there(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             ParquetSource(tmp_path / "rows.parquet", features, targets)
+    with pytest.raises(TypeError, match=r"targets must be a list of column names, such as \['t0'\]"):
+        ParquetSource(tmp_path / "rows.parquet", ["x0"], "t0")
+    (tmp_path / "rows.csv").write_text("x0,t0\n1,2\n")
+    with pytest.raises(ValueError, match=r"rows\.csv is no intact Parquet file"):
+        ParquetSource(tmp_path / "rows.csv", ["x0"], ["t0"])
+
+
+def test_columns_without_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    import pyarrow
+    import pyarrow.parquet
+
+    days = pyarrow.array([0, 1], pyarrow.date32())
+    table = pyarrow.table({"name": ["Ada", None], "day": days, "x": [1, 2], "f": [True, False], "who": ["a", "b"]})
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet")
+    assert ParquetSource(tmp_path / "rows.parquet", ["x"], ["f"]).read(0, 2)[1].tolist() == [[1.0], [0.0]]
+    with pytest.raises(ValueError, match=r"the columns \['day', 'name'\] of .* do not hold numbers") as raised:
+        ParquetSource(tmp_path / "rows.parquet", ["x", "day"], ["name"])
+    assert "Ada" not in str(raised.value)
+    source = ParquetSource(tmp_path / "rows.parquet", ["x"], ["f"])
+    assert source.column("who").tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match=r"the column 'name' has no value in 1 row"):
+        source.column("name")
 
 
 def test_missing_values_are_refused(tmp_path: Path) -> None:

@@ -236,3 +236,12 @@ def test_models_of_nnx_go_row_by_row() -> None:
     slopes = np.asarray(jax.nn.softmax(rows @ weights[0] + weights[1])) - np.eye(3)[labels]
     assert np.allclose(sums["kernel"].get_value(), rows.T @ slopes, atol=1e-3 * np.abs(rows.T @ slopes).max())
     assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), before, state))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 1), (4, 1)], ids=["too many rows", "too few outputs", "both"])
+def test_weights_of_another_shape_than_the_data_are_refused(shape: tuple[int, int]) -> None:
+    """Three classes as one column would otherwise be stretched over the outputs without a word."""
+    gradient = LinearGradient(SOFTMAX)
+    batch = gradient.prepare((jnp.ones((64, 3)), jnp.ones((64, 3))))
+    with pytest.raises(ValueError, match=r"params must be \(3, 3\) for 3 features and 3 target column"):
+        gradient.clipped_sum(jnp.zeros(shape), batch, jnp.arange(64) < 1, jnp.asarray(0.5))

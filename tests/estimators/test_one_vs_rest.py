@@ -189,12 +189,15 @@ def test_the_verifier_refuses_a_loss_that_it_does_not_know_by_name() -> None:
 
 REFUSALS = {
     "no loss": ("logistic", TypeError, "must be an object that satisfies"),
-    "a class": (HyperbolicHinge, TypeError, "must be an object that satisfies"),
+    "a class": (HyperbolicHinge, TypeError, r"not a class: HyperbolicHinge\(\)"),
+    "half a loss": (dataclasses.make_dataclass("Half", [], frozen=True)(), TypeError, "lacks name, self_concordance"),
     "coupled": (SOFTMAX, ValueError, "softmax has CertifiedSoftmaxRegression"),
     "numbers": (SQUARED, ValueError, "predicts numbers"),
     "counts": (POISSON, ValueError, "predicts numbers"),
     "poser": (HyperbolicHinge(name="logistic"), ValueError, "of a loss of this library without being it"),
     "anonymous": (HyperbolicHinge(name=" "), ValueError, "must have a name"),
+    "two lines": (HyperbolicHinge(name="mine\nproved"), ValueError, "printable"),
+    "contradictory": (HyperbolicHinge(curvature_limit=0.4), ValueError, r"loss\.curvature_limit=0\.4 is exceeded"),
     "nan": (HyperbolicHinge(self_concordance=math.nan), ValueError, "loss.self_concordance must be a number"),
     "negative": (HyperbolicHinge(curvature_limit=-1.0), ValueError, "loss.curvature_limit must be a number"),
     "text": (HyperbolicHinge(derivative_limit="1"), ValueError, "loss.derivative_limit"),  # type: ignore[arg-type]

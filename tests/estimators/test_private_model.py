@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 
 from certified.certificates.commitment import weights_commitment
 from certified.certificates.record import CertificateFormatError
@@ -61,6 +62,8 @@ def test_no_seed_and_no_row_is_kept(model: DPLogisticRegression) -> None:
 def test_only_fitted_models_are_kept() -> None:
     with pytest.raises(NotFittedError):
         PrivateModel.of(DPLogisticRegression())
+    with pytest.raises(TypeError, match="got a LogisticRegression"):
+        PrivateModel.of(LogisticRegression())
 
 
 @pytest.mark.parametrize(
