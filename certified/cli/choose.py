@@ -34,7 +34,7 @@ def choose(
     observer: Annotated[Observers, typer.Option(help="Who must not learn the deleted rows.")] = Observers.released,
     per_release: Annotated[int, typer.Option(min=1, help="Rows deleted between two releases.")] = 1,
     classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 2,
-    norm: Annotated[float, typer.Option(help="R, upper bound on the norms of the rows.")] = 1.0,
+    data_norm: Annotated[float, typer.Option(help="R, upper bound on the norms of the rows.")] = 1.0,
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure this machine instead of assuming a common one with two cores.")
     ] = False,
@@ -67,7 +67,7 @@ def choose(
         observer=observer.value,
         per_release=per_release,
         classes=classes,
-        norm=norm,
+        norm=data_norm,
     )
     options = ranked(demand, measured_speeds() if measure else REFERENCE)
     if as_json:

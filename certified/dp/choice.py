@@ -212,7 +212,7 @@ def _private_option(demand: Demand, method: Method, noise_std: float, score_nois
     does = f"noise moves a score by about {score_noise:.2g}"
     if score_noise > demand.tolerance:
         fits = int(demand.deletions * demand.tolerance / score_noise)
-        why = f"{does}, beyond the tolerance {demand.tolerance:g}: about {fits} deletions would fit into it"
+        why = f"{does}, beyond the tolerance {demand.tolerance:g}: room for about {fits} of the {demand.deletions}"
         return Option(method, False, *promised, noise_std, score_noise, seconds, 0.0, why)
     why = f"{does}; the model stays as it is for all {demand.deletions} deletions, also under this observer's eyes"
     if method == "DP-SGD":

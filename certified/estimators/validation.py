@@ -111,6 +111,11 @@ class ValidatedEstimator(ABC, BaseEstimator):
 
 def without_rows(validate: Callable[[], Checked], X: Any, y: Any) -> Checked:
     """Return ``validate()``, where scikit-learn's own messages for some mistakes in X and y would show the rows."""
+    for name, value in (("X", X), ("y", y)):
+        if not (hasattr(value, "__array__") or hasattr(value, "__len__") or np.isscalar(value) or value is None):
+            raise TypeError(f"{name} must be an array, a data frame or a list; got a {type(value).__name__}")
+        if np.ma.is_masked(value):
+            raise ValueError(f"{name} has masked entries, which no model can leave out: fill them, or drop their rows")
     if any(np.iscomplexobj(np.asarray(value)) for value in (X, y)):
         raise ValueError("Complex data not supported: X and y must hold real numbers")
     if np.asarray(X).ndim == 1:

@@ -134,11 +134,11 @@ def next_route(standing: Standing, spent: Spent, costs: Costs) -> Decision:
     if not standing.linearised and not standing.passes and is_worn(spent, costs):
         return Decision(
             "linearise",
-            f"{figures}; {spent.requests} requests and {spent.passes} passes wore the linearisation out",
+            f"{figures}; {_counted(spent.requests, 'request')} and {_counted(spent.passes, 'pass')} wore it out",
         )
     helped = not standing.passes or standing.bound <= PROGRESS * standing.previous < float("inf")
     if standing.passes < MAX_PASSES and helped:
-        after = f"{spent.requests_since_pass} requests after the last pass"
+        after = f"{_counted(spent.requests_since_pass, 'request')} after the last pass"
         return Decision(
             "pass", f"{figures}, {after}" if not standing.passes else f"{figures} after a pass, which helped"
         )
@@ -156,3 +156,8 @@ def is_worn(spent: Spent, costs: Costs) -> bool:
     linearisation = costs.linearise / costs.gradient_pass
     marginal = spent.passes_at_once / max(1, spent.requests_since_pass)
     return marginal * spent.requests > linearisation + spent.passes
+
+
+def _counted(number: int, name: str) -> str:
+    plural = f"{name}es" if name.endswith("s") else f"{name}s"
+    return f"{number} {name if number == 1 else plural}"

@@ -72,7 +72,7 @@ def test_too_little_noise_or_too_little_strength_says_why() -> None:
     found = by_method(replace(DEMAND, deletions=2000, strength=6.0))
     assert "the curvature of the rows alone" in found["objective perturbation"].reason
     assert found["objective perturbation"].epsilon == math.inf
-    assert "beyond the tolerance 0.1: about 0 deletions would fit" in found["output perturbation"].reason
+    assert "beyond the tolerance 0.1: room for about 0 of the " in found["output perturbation"].reason
     tiny = by_method(replace(DEMAND, tolerance=1e-9))["certified removal"]
     assert not tiny.meets and "allow more noise" in tiny.reason
     fits = by_method(replace(DEMAND, deletions=10, tolerance=0.35))["output perturbation"]

@@ -156,6 +156,8 @@ LOGISTIC: dict[str, Case] = {
     "fit: X is empty": Case(_fit(X=X[:0], y=Y[:0]), ValueError, "0 sample"),
     "fit: X has no columns": Case(_fit(X=X[:, :0]), ValueError, "0 feature"),
     "fit: X is sparse": Case(_fit(X=scipy.sparse.csr_matrix(X)), TypeError, "[Ss]parse.*dense"),
+    "fit: X is a generator": Case(_fit(X=(row for row in X)), TypeError, "X must be an array.*got a generator"),
+    "fit: X is masked": Case(_fit(X=np.ma.masked_less(X, 0.0)), ValueError, "X has masked entries"),
     "fit: X is complex": Case(_fit(X=X + 1j), ValueError, "[Cc]omplex data not supported"),
     "fit: X holds words": Case(_fit(X=[["p", "q"]] * 12), ValueError, "X must hold numbers|string to float"),
     # Labels
