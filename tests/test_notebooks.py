@@ -88,7 +88,7 @@ def test_quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reasons = ("distance_bound", "rows_commitment", "weights_commitment")
     for expected, (_, failed) in zip(reasons, verdicts, strict=True):
         assert f"'{expected}'" in failed
-    assert "the certificate was altered" in text
+    assert "the record was altered" in text
     # Refusals name what would help.
     assert "already removed" in text
     assert "noise_std" in text
