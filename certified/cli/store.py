@@ -18,7 +18,8 @@ from certified.cli.store_evidence import StoreArgument, open_store, show_status
 if TYPE_CHECKING:
     from certified.data.index import Id
     from certified.estimators.base import CertifiedEstimator
-    from certified.service.store import DeletionStore, Holdout
+    from certified.service.releases import Holdout
+    from certified.service.store import DeletionStore
 
 app = typer.Typer(
     no_args_is_help=True,

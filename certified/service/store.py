@@ -17,20 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from certified.data.index import Id, UnknownIdError, as_ids
-from certified.estimators.archive import ModelFormatError
 from certified.estimators.base import CertifiedEstimator
-from certified.estimators.persistence import restored, saved
 from certified.estimators.snapshot import HeldRows
 from certified.ledger.database import DAY, Database, StoreError, translated
-from certified.ledger.records import canonical, names_commitment
+from certified.ledger.records import names_commitment
 from certified.service import lease
-from certified.service.contents import content_digest, erase_rows, name_text, row_tree, write_rows
+from certified.service.contents import content_digest, erase_rows, name_text, write_rows
 from certified.service.held import Held
 from certified.service.reader import StoreReader, _no_fault, _restored
+from certified.service.releases import Holdout, require_readable, scored, store_release
 from certified.service.reports import Outcome, Receipt
-
-Holdout = tuple[Any, Any]
-"""Rows (X, y) that took no part in training, on which each release is scored."""
 
 _OVERTAKEN = "another process took over because this one was too slow: its work counts instead"
 
@@ -101,8 +97,8 @@ class DeletionStore(StoreReader):
             raise ValueError(f"batch_days must not be negative and be below deadline_days; got {batch_days!r}")
         if not isinstance(model, CertifiedEstimator):
             raise TypeError(f"model must be a fitted estimator of this library; got a {type(model).__name__}")
-        _require_readable(model)
-        rows, scored = HeldRows.of(model._open()), _scored(model, holdout)
+        require_readable(model)
+        rows, score = HeldRows.of(model._open()), scored(model, holdout)
         held = Held.of(model, rows)
 
         def fill(database: Database) -> None:
@@ -112,9 +108,9 @@ class DeletionStore(StoreReader):
             database.put("row_salt", os.urandom(32) if commit_rows else None)
             database.put("compaction_due", 0)
             write_rows(database, rows)
-            facts = _store_release(database, held)
+            facts = store_release(database, held)
             names = {"store": database.get("store"), "deadline_days": float(deadline_days)}
-            database.append("init", {**names, "batch_days": float(batch_days), **facts, **scored}, clock())
+            database.append("init", {**names, "batch_days": float(batch_days), **facts, **score}, clock())
             fault("init: before commit")
 
         return cls(Database.create(Path(path), fill), clock, fault)
@@ -184,7 +180,7 @@ class DeletionStore(StoreReader):
         if not (0.0 < lease_seconds < math.inf):
             raise ValueError(f"lease_seconds must be positive and finite; got {lease_seconds!r}")
         if holdout is not None:
-            _scored(self.published_model(), holdout)
+            scored(self.published_model(), holdout)
         database = self._database
         with database.transaction():
             names = [name for (name,) in database.rows("SELECT DISTINCT name FROM claims ORDER BY name")]
@@ -201,9 +197,9 @@ class DeletionStore(StoreReader):
         try:
             held = self._recalled(digest)
             held.remove(names)
-            scored = _scored(held.model, holdout)
+            score = scored(held.model, holdout)
             self._fault("process: computed")
-            requests = self._commit(token, names, held, scored)
+            requests = self._commit(token, names, held, score)
         except BaseException as error:
             self._give_up(token, error)
             raise
@@ -262,7 +258,7 @@ class DeletionStore(StoreReader):
         assert read.rows is not None
         return Held.of(_restored(read), read.rows)
 
-    def _commit(self, token: str, names: list[str], held: Held, scored: dict[str, Any]) -> tuple[int, ...]:
+    def _commit(self, token: str, names: list[str], held: Held, score: dict[str, Any]) -> tuple[int, ...]:
         """Make a computed release the state, with everything that depends on it, or raise and change nothing."""
         database, release = self._database, held.model.certificate_.releases
         with database.transaction():
@@ -270,7 +266,7 @@ class DeletionStore(StoreReader):
                 raise StoreError(_OVERTAKEN)
             if database.get("row_salt") is not None:
                 database.put("row_salt", os.urandom(32))
-            facts = _store_release(database, held)
+            facts = store_release(database, held)
             erase_rows(database, names)
             done = [
                 number
@@ -279,7 +275,7 @@ class DeletionStore(StoreReader):
                 )
             ]
             database.run_many("UPDATE requests SET release = ? WHERE number = ?", ((release, n) for n in done))
-            record = database.append("release", {"requests": done, **facts, **scored}, self._clock())
+            record = database.append("release", {"requests": done, **facts, **score}, self._clock())
             database.put("compaction_due", record.number)
             self._fault("process: before commit")
         return tuple(done)
@@ -306,44 +302,3 @@ class DeletionStore(StoreReader):
                     self._database.append("failed", {"error": type(error).__name__}, self._clock())
         except StoreError:
             return  # The lease runs out by itself, and the error that is under way says more.
-
-
-def _require_readable(model: CertifiedEstimator) -> None:
-    """Refuse a model that could be written but not read back: with a loss, or of a class, from elsewhere."""
-    try:
-        restored(saved(model, rows=False).public)
-    except ModelFormatError as error:
-        raise TypeError(f"model cannot be kept in a store: it is {error}") from None
-
-
-def _scored(model: CertifiedEstimator, holdout: Holdout | None) -> dict[str, Any]:
-    """The released model's accuracy or R² on rows that took no part in training; empty without any.
-
-    Raises:
-        ValueError: the rows do not fit the model, or give no score.
-    """
-    if holdout is None:
-        return {}
-    X, y = holdout
-    score = float(model.score(X, y))
-    if not math.isfinite(score):
-        raise ValueError("holdout gives no score: it needs at least two rows that differ in their targets")
-    return {"score": score, "scored_rows": len(y)}
-
-
-def _store_release(database: Database, held: Held) -> dict[str, Any]:
-    """Write state and certificate; return what the log says of them."""
-    database.write_state(held.content)
-    certificate = held.model.certificate_
-    fields = certificate.to_dict()
-    database.run("INSERT INTO certificates VALUES (?, ?)", certificate.releases, canonical(fields))
-    facts = {
-        "release": certificate.releases,
-        "certificate": fields["digest"],
-        "state": held.digest,
-        "names": held.names_digest,
-        "removed": certificate.removed_count,
-        "remaining": certificate.remaining_count,
-    }
-    salt = database.get("row_salt")
-    return facts if salt is None else {**facts, "rows_root": row_tree(held.digests, salt).root}
