@@ -58,6 +58,11 @@ class Rows:
         return int(self.weights.size)
 
     @property
+    def length(self) -> int:
+        """The number of positions: here the slots, those without a row included."""
+        return self.slots
+
+    @property
     def n_features(self) -> int:
         return int(self.features.shape[2])
 
@@ -133,6 +138,10 @@ class Rows:
         norms = norm_bounds(features)
         return to_device(*(blocked(a, blocks, size) for a in (features, targets, weights, norms)))
 
+    def features_at(self, positions: npt.NDArray[np.int64]) -> Array:
+        """The features (k, d) of the rows at ``positions``, in the memory of this process."""
+        return np.asarray(self.features).reshape(-1, self.n_features)[positions]
+
     @in_float64
     def take(self, positions: npt.NDArray[np.int64]) -> Rows:
         """The rows at ``positions`` as rows of their own, in small blocks."""
@@ -173,7 +182,7 @@ class Rows:
 
     @in_float64
     def with_targets(self, targets: Array) -> Rows:
-        """The same rows with new targets (slots, K)."""
+        """The same rows with new targets (length, K)."""
         return replace(self, targets=_owned(targets.reshape(*self.weights.shape, targets.shape[1])))
 
     @in_float64

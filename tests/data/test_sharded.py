@@ -51,7 +51,7 @@ def at(*positions: int) -> npt.NDArray[np.int64]:
 
 def flat(rows: Rows, name: str) -> Array:
     values = np.asarray(getattr(rows, name))
-    return values.reshape(-1, *values.shape[2:])
+    return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
 
 
 @pytest.mark.parametrize("n", [0, 1, 20, 600])
@@ -83,17 +83,21 @@ def test_room_for_more() -> None:
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[int, int, list[tuple[str, int | list[int]]]]:
-    """(n, parts, changes): rows leave, more than once too, are erased, and come, also beyond the room there is."""
+    """(n, parts, changes): rows leave, more than once too, are erased, and come, also beyond the room there is.
+
+    A change is described by positions, or by a number of rows.
+    """
     n, changes = draw(st.sampled_from([0, 5, 12])), []
     length = n
     for _ in range(draw(st.integers(0, 5))):
-        kind = draw(st.sampled_from(["without", "erase", "append"]))
-        if kind == "append":
-            count = draw(st.sampled_from([0, 1, 3, 30]))
+        kind = draw(st.sampled_from(["without", "erase", "place", "append", "enlarged"]))
+        if kind in ("append", "enlarged"):
+            count = draw(st.sampled_from([0, 3, 30]))
             changes.append((kind, count))
             length += count
         else:
-            changes.append((kind, draw(st.lists(st.integers(0, length - 1), max_size=6)) if length else []))
+            some = st.lists(st.integers(0, length - 1), max_size=6, unique=kind == "place")
+            changes.append((kind, draw(some) if length else []))
     return n, draw(st.sampled_from([1, 3])), changes
 
 
@@ -104,7 +108,17 @@ def test_changes_follow_a_plain_model(history: tuple[int, int, list[tuple[str, i
     features, targets, weights = arrays(n)
     rows = make(n, parts)
     for number, (kind, detail) in enumerate(changes):
-        if isinstance(detail, list):
+        if kind == "place":
+            at_, new = np.array(detail, dtype=np.int64), arrays(8, seed=number + 1)[:2]
+            rows = rows.place(Rows.from_arrays(*new, np.full(8, 5.0)), at_)
+            features[at_], targets[at_] = (values[: len(at_)] for values in new)
+            weights[at_] = 5.0
+        elif kind == "enlarged":
+            assert rows.enlarged(rows.length).slots == rows.slots
+            rows = rows.enlarged(rows.length + detail)
+            empty = np.zeros((detail, 3)), np.zeros((detail, 2)), np.zeros(detail)
+            features, targets, weights = map(np.append, (features, targets, weights), empty, (0, 0, 0))
+        elif isinstance(detail, list):
             gone = np.array(detail, dtype=np.int64)
             rows = rows.without(gone) if kind == "without" else rows.erase(gone)
             weights[gone] = 0.0
@@ -117,6 +131,7 @@ def test_changes_follow_a_plain_model(history: tuple[int, int, list[tuple[str, i
             weights = np.concatenate([weights, np.full(detail, 3.0)])
     assert (rows.length, rows.in_force) == (len(weights), np.count_nonzero(weights))
     order = np.random.default_rng(0).permutation(len(weights))
+    np.testing.assert_array_equal(rows.features_at(order), features[order])
     taken = rows.take(order)
     for name, values in zip(FIELDS, (features, targets, weights), strict=False):
         np.testing.assert_array_equal(flat(taken, name)[: len(order)], values[order])
@@ -129,7 +144,8 @@ def test_changes_follow_a_plain_model(history: tuple[int, int, list[tuple[str, i
 def test_a_change_leaves_what_was_before() -> None:
     rows = make()
     before = {name: flat(rows, name) for name in FIELDS}
-    rows.without(at(1, 2)).append(Rows.from_arrays(np.ones((1, 3)), np.ones((1, 2)), np.ones(1)))
+    one = Rows.from_arrays(np.ones((1, 3)), np.ones((1, 2)), np.ones(1))
+    rows.without(at(1, 2)).append(one).place(one, at(3)).enlarged(200).with_targets(np.ones((200, 2)))
     for name in FIELDS:
         np.testing.assert_array_equal(flat(rows, name), before[name])
 
@@ -195,7 +211,7 @@ def test_bad_arguments() -> None:
             ShardedRows.from_arrays(features, targets, weights, devices=devices)
     rows = make()
     for positions in (at(20), at(-1), at(3, 99)):
-        for change in (rows.take, rows.without, rows.erase):
+        for change in (rows.take, rows.without, rows.erase, lambda found: rows.place(rows.take(at(0, 1)), found)):
             with pytest.raises(IndexError, match="positions must lie between 0 and 19; name rows that there are"):
                 change(positions)
     for wrong in (np.ones(20, dtype=bool), np.array([1.0])):
@@ -215,15 +231,18 @@ def test_devices_that_round_otherwise_are_refused() -> None:
         mesh_of([Emulating()])  # type: ignore[list-item]
 
 
-def test_operations_for_rows_in_one_place_are_refused() -> None:
-    rows, one = make(), Rows.from_arrays(np.ones((1, 3)), np.ones((1, 2)), np.ones(1))
-    for action in (
-        lambda: rows.place(one, at(1)),
-        lambda: rows.with_targets(np.ones((20, 1))),
-        lambda: rows.enlarged(99),
-    ):
-        with pytest.raises(TypeError, match="use append, without and erase"):
-            action()
+@pytest.mark.parametrize("outputs", [0, 1, 3])
+def test_with_targets(outputs: int) -> None:
+    """By position, also where rows were appended; nothing else changes, and spare slots have none."""
+    rows = make().append(Rows.from_arrays(np.ones((9, 3)), np.ones((9, 2)), np.ones(9)))
+    given = np.random.default_rng(0).normal(size=(29, outputs))
+    changed, order = rows.with_targets(given), np.arange(29)
+    taken, before = changed.take(order), rows.take(order)
+    np.testing.assert_array_equal(flat(taken, "targets")[:29], given)
+    for name in ("features", "weights", "norms"):
+        np.testing.assert_array_equal(flat(taken, name), flat(before, name))
+    assert np.count_nonzero(flat(changed, "targets")) == np.count_nonzero(given)
+    assert changed.n_outputs == outputs
 
 
 def test_rows_are_secrets() -> None:
