@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 
 from certified.bounds import certify_distance
 from certified.bounds.row_sums import certified_gradient, certified_hvp
-from certified.data.mesh import mesh_of
+from certified.data.mesh import mesh_of, overwritten, spread
 from certified.data.rows import BLOCK, Rows
 from certified.data.sharded import ShardedRows
 from certified.losses import LOGISTIC
 from certified.numerics.rounding import UNIT_ROUNDOFF
 from certified.objective import Objective
 from tests.data.mesh_worker import history
+from tests.data.test_rows import at_offset
 from tests.oracle import Problem, gradient_error, hvp_error, is_upper_bound
 from tests.strategies import objective_of, problems_and_points
 
@@ -229,6 +230,19 @@ def test_devices_that_round_otherwise_are_refused() -> None:
 
     with pytest.raises(ValueError, match="TPUs put it together from float32"):
         mesh_of([Emulating()])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("offset", range(0, 64, 8))
+def test_devices_own_their_memory(offset: int) -> None:
+    """Later changes of the caller's arrays have no effect, and rows are erased where they are."""
+    mesh, piece = mesh_of(jax.devices()[:1]), at_offset(np.ones((2, 8)), offset)
+    with jax.enable_x64(True):
+        array = spread(mesh, [piece])
+        address = array.unsafe_buffer_pointer()
+        piece[:] = 7.0
+        erased = overwritten(mesh, array, at(0, 9), np.zeros(2))
+    assert erased.unsafe_buffer_pointer() == address and array.is_deleted()
+    assert np.asarray(erased).reshape(-1).tolist() == [0.0, *[1.0] * 8, 0.0, *[1.0] * 6]
 
 
 @pytest.mark.parametrize("outputs", [0, 1, 3])
