@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -79,6 +80,15 @@ def test_random_requests_on_eight_devices() -> None:
     assert on_eight_devices("requests") == {"passed": True}
 
 
+@pytest.mark.slow
+def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    guide = (HERE.parents[2] / "docs/scale.md").read_text(encoding="utf-8")
+    block, _ = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(block, {})
+    assert capsys.readouterr().out == "997 rows, confirmed: True\n"
+
+
 def test_meshes_that_cannot_be_used() -> None:
     """Before anything is read or changed."""
     model = CertifiedRidge()
@@ -92,9 +102,9 @@ def test_meshes_that_cannot_be_used() -> None:
 
 
 def test_loading_onto_a_mesh(tmp_path: Path) -> None:
-    """Files do not depend on the mesh; both directions, also with a loss of one's own, and refusals."""
-    path = tmp_path / "model.npz"
-    model = CertifiedOneVsRestClassifier(LOGISTIC).fit(X, Y > 0.0, mesh=ONE)
+    """Both ways, also with a loss of one's own, and what is refused. With one class there is nothing to train."""
+    path, same = tmp_path / "model.npz", np.ones(20)
+    model = CertifiedOneVsRestClassifier(LOGISTIC).fit(X, same, mesh=ONE)
     model.remove([3])
     model.save(path)
     kept = np.delete(np.arange(20), 3)
@@ -106,10 +116,10 @@ def test_loading_onto_a_mesh(tmp_path: Path) -> None:
         assert loaded.remove([5]).remaining_count == 18
     with pytest.raises(ValueError, match="mesh must hold devices of this process alone"):
         CertifiedOneVsRestClassifier.load(path, mesh=SEVERAL)
-    CertifiedRidge().fit(ArraySource(X, Y)).save(path)
-    for rows in (None, ArraySource(X, Y)):
+    CertifiedOneVsRestClassifier(LOGISTIC).fit(ArraySource(X, same)).save(path)
+    for rows in (None, ArraySource(X, same)):
         with pytest.raises(ValueError, match="mesh must be left out: streamed rows"):
-            CertifiedRidge.load(path, rows=rows, mesh=ONE)
+            CertifiedOneVsRestClassifier.load(path, rows=rows, mesh=ONE)
 
 
 def test_a_failed_request_changes_nothing() -> None:
