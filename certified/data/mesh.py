@@ -119,7 +119,7 @@ def evaluated(
 def _in_order(mesh: Mesh, terms: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
     def here(*mine: jax.Array) -> tuple[jax.Array, ...]:
         flat = jnp.concatenate([term.reshape(-1) for term in mine])
-        share = -(-flat.size // mesh.size)
+        share = max(1, -(-flat.size // mesh.size))  # of no outputs there are no sums, but no collective takes nothing
         padded = jnp.pad(flat, (0, share * mesh.size - flat.size)).reshape(mesh.size, share)
         # Each device adds one share of the entries for all, so that no more is sent than in a reduction by a ring.
         shares = jax.lax.all_to_all(padded, AXIS, 0, 0, tiled=True)  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from certified.data.mesh import agree, picked
+from certified.data.mesh import agree, is_shared, picked
 from certified.data.rows import Rows, block_shape, to_device
 from certified.data.shards import Shards
 from certified.numerics.precision import in_float64
@@ -99,7 +99,21 @@ class PartedRows(Shards):
         return to_device(*self._at(index.reshape(blocks, size)))
 
     def features_at(self, positions: Positions) -> Array:
-        return super().features_at(self._slots(positions))
+        """As of rows in memory.
+
+        Raises:
+            TypeError: other processes hold rows, too; or as `take`, as are IndexError and ProcessesDifferError.
+        """
+        slots, found = self._slots(positions), np.empty((len(positions), self.n_features))
+        if is_shared(self.mesh):
+            raise TypeError("rows of other processes are not in the memory of this one: take those that you need")
+        # Piece by piece: of the whole array JAX would keep a copy in host memory, with rows that leave later.
+        for piece in self.features.addressable_shards:
+            values = np.asarray(piece.data).reshape(-1, self.n_features)
+            own = slots - (piece.index[0].start or 0) * self.weights.shape[1]
+            here = (own >= 0) & (own < len(values))
+            found[here] = values[own[here]]
+        return found
 
     def _at(self, slots: Positions) -> list[Array]:
         """The four arrays at these slots."""

@@ -328,6 +328,9 @@ def test_processes_that_do_not_fit_together() -> None:
         assert said["no such position"].startswith("IndexError: positions must lie between 0 and 39")
         for name in ("appended", "narrow"):
             assert said[name].startswith(differ.format("rows appended"))
+        assert said["placed"].startswith(differ.format("rows placed"))
+        assert said["targets"].startswith(differ.format("targets"))
+        assert said["in memory"].startswith("TypeError: rows of other processes are not in the memory of this one")
         for name in ("weights", "work"):
             assert said[name].startswith(differ.format("weights"))
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
+from jax.sharding import Mesh
 
 from certified import verify
 from certified.data.mesh import mesh_of
@@ -98,18 +99,23 @@ def brief() -> dict[str, Any]:
     found["grown"] = rows_of(reference.model).length
     found["pickle"] = refused(lambda: pickle.dumps(reference.model))
     found["copy"] = refused(lambda: copy.deepcopy(reference.model))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.npz"
-        reference.model.save(path)
-        reference.model = CertifiedLogisticRegression.load(path, mesh=EIGHT)
+    reload(reference, EIGHT)
     reference.remove([key for key in reference.rows if key in range(2, 24, 4)], subjects="s2")
     reference.remove([key for key, row in reference.rows.items() if row.label == "b"], labels="b")
+    reload(reference, EIGHT)
     reference.add({"new": Row((0.5, -0.5), "c"), "class": Row((1.5, 0.5), "c")})
     reference.release()
     held = list(reference.rows.values())
     features, labels = np.array([row.features for row in held]), np.array([row.label for row in held])
     found["verified"] = verified(reference.model, features, labels)
     return found
+
+
+def reload(reference: Reference, mesh: Mesh | None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.npz"
+        reference.model.save(path)
+        reference.model = type(reference.model).load(path, mesh=mesh)
 
 
 def verified(model: CertifiedEstimator, X: Array, y: npt.NDArray[Any]) -> bool:
@@ -185,12 +191,8 @@ class MeshRequests(Requests):
     mesh = EIGHT
 
     @rule(mesh=st.sampled_from([None, THREE, EIGHT]))
-    def reload(self, mesh: Any) -> None:
-        model = self.reference.model
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.npz"
-            model.save(path)
-            self.reference.model = type(model).load(path, mesh=mesh)
+    def reload(self, mesh: Mesh | None) -> None:
+        reload(self.reference, mesh)
 
 
 class LogisticOnMesh(MeshRequests, LogisticRequests):
@@ -206,7 +208,7 @@ def requests() -> dict[str, Any]:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=5, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
             ),
         )
     return {"passed": True}
