@@ -113,7 +113,9 @@ def restore(
     certificate = Certificate.from_dict(facts["certificate"])
     recipe = replace(recipe, seed=facts["seed"])
     labels = rows.plain_labels
-    placed = rows_on(mesh, rows.features, recipe.encoding.targets(labels, certificate.classes), rows.weights)
+    # No labels say nothing of the number of targets.
+    targets = recipe.encoding.targets(labels, certificate.classes) if labels else np.zeros((0, weights.shape[1]))
+    placed = rows_on(mesh, rows.features, targets, rows.weights)
     salt = bytes.fromhex(facts["salt"])
     index = RowIndex(facts["next_id"])
     slots = np.arange(len(labels), dtype=np.int64)
