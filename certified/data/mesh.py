@@ -19,7 +19,7 @@ from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from certified.data.rows import Rows
+from certified.data.rows import Rows, owned
 
 AXIS = "rows"
 SPREAD, SAME = P(AXIS), P()  # type: ignore[no-untyped-call]
@@ -119,7 +119,7 @@ def evaluated(
 def _in_order(mesh: Mesh, terms: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
     def here(*mine: jax.Array) -> tuple[jax.Array, ...]:
         flat = jnp.concatenate([term.reshape(-1) for term in mine])
-        share = -(-flat.size // mesh.size)
+        share = max(1, -(-flat.size // mesh.size))  # of no outputs there are no sums, but no collective takes nothing
         padded = jnp.pad(flat, (0, share * mesh.size - flat.size)).reshape(mesh.size, share)
         # Each device adds one share of the entries for all, so that no more is sent than in a reduction by a ring.
         shares = jax.lax.all_to_all(padded, AXIS, 0, 0, tiled=True)  # type: ignore[no-untyped-call]
@@ -209,6 +209,5 @@ def spread(mesh: Mesh, pieces: Sequence[npt.NDArray[np.float64]]) -> jax.Array:
     sharding = NamedSharding(mesh, SPREAD)
     devices = [device for device in mesh.devices.flat if device.process_index == jax.process_index()]
     shape = (len(pieces[0]) * mesh.size, *pieces[0].shape[1:])
-    # Not the host's own memory, so that rows can be erased in place.
-    local = [jax.device_put(piece, device, may_alias=False) for piece, device in zip(pieces, devices, strict=True)]
+    local = [owned(piece, device) for piece, device in zip(pieces, devices, strict=True)]
     return jax.make_array_from_single_device_arrays(shape, sharding, local)

@@ -58,6 +58,11 @@ class Rows:
         return int(self.weights.size)
 
     @property
+    def length(self) -> int:
+        """The number of positions: here the slots, those without a row included."""
+        return self.slots
+
+    @property
     def n_features(self) -> int:
         return int(self.features.shape[2])
 
@@ -133,6 +138,10 @@ class Rows:
         norms = norm_bounds(features)
         return to_device(*(blocked(a, blocks, size) for a in (features, targets, weights, norms)))
 
+    def features_at(self, positions: npt.NDArray[np.int64]) -> Array:
+        """The features (k, d) of the rows at ``positions``, in the memory of this process."""
+        return np.asarray(self.features).reshape(-1, self.n_features)[positions]
+
     @in_float64
     def take(self, positions: npt.NDArray[np.int64]) -> Rows:
         """The rows at ``positions`` as rows of their own, in small blocks."""
@@ -173,8 +182,8 @@ class Rows:
 
     @in_float64
     def with_targets(self, targets: Array) -> Rows:
-        """The same rows with new targets (slots, K)."""
-        return replace(self, targets=_owned(targets.reshape(*self.weights.shape, targets.shape[1])))
+        """The same rows with new targets (length, K)."""
+        return replace(self, targets=owned(targets.reshape(*self.weights.shape, targets.shape[1])))
 
     @in_float64
     def select_outputs(self, outputs: list[int]) -> Rows:
@@ -215,14 +224,15 @@ def blocked(values: Array, blocks: int, size: int) -> Array:
 @in_float64
 def to_device(features: Array, targets: Array, weights: Array, norms: Array) -> Rows:
     """Copy arrays laid out in blocks to the device, each of them once."""
-    return Rows(*(_owned(a) for a in (features, targets, weights, norms)))
+    return Rows(*(owned(a) for a in (features, targets, weights, norms)))
 
 
-def _owned(array: Array) -> jax.Array:
+def owned(array: Array, device: jax.Device | None = None) -> jax.Array:
+    """The array in memory of the device's own, by default the default device's."""
     # The device must own its buffers to erase rows in place, but it may take an aligned array of the caller's as its
     # own; asking for a copy always would cost two, one in host memory first.
     array = np.asarray(array, dtype=np.float64)
-    put = jax.device_put(array).block_until_ready()
+    put = jax.device_put(array, device).block_until_ready()
     shared = put.unsafe_buffer_pointer() == array.ctypes.data
     return jnp.copy(put).block_until_ready() if shared else put
 

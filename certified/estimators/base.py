@@ -7,11 +7,13 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from jax.sharding import Mesh
 
 from certified.certificates.certificate import Certificate
 from certified.data.array_index import ArrayIndex, as_names
 from certified.data.index import Id, as_ids
 from certified.data.sources import RowSource
+from certified.estimators.devices import STREAMED, checked_mesh
 from certified.estimators.held import HeldSession
 from certified.estimators.parameters import provenance, release_budget, texts
 from certified.estimators.saving import PersistentEstimator
@@ -37,7 +39,16 @@ class AuditBundle:
 class CertifiedEstimator(PersistentEstimator):
     """Training with certified deletion; subclasses name the loss and how labels become targets."""
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, ids: Any = None, subjects: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        ids: Any = None,
+        subjects: Any = None,
+        *,
+        mesh: Mesh | None = None,
+    ) -> Self:
         """Train on all rows, release once and certify the release.
 
         Args:
@@ -47,6 +58,8 @@ class CertifiedEstimator(PersistentEstimator):
             sample_weight: (n,) weights c_i ≥ 0; 1 by default; left out for a source.
             ids: (n,) integers or strings naming the rows; 0 … n−1 by default. An array for a source.
             subjects: (n,) integers or strings: to whom each row belongs, for ``remove(subjects=…)``; as ``ids``.
+            mesh: devices of this process over which to spread the rows (docs/scale.md); None for one device, which a
+                source needs.
 
         Raises:
             ValueError, TypeError: an argument is invalid; the message names it and the remedy.
@@ -54,14 +67,17 @@ class CertifiedEstimator(PersistentEstimator):
         """
         before = dict(self.__dict__)
         try:
+            mesh = checked_mesh(mesh)
             if isinstance(X, RowSource):
+                if mesh is not None:
+                    raise ValueError(f"mesh must be left out: {STREAMED}")
                 return self._fit_source(X, y, sample_weight, ids, subjects)
-            return self._fit(X, y, sample_weight, ids, subjects)
+            return self._fit(X, y, sample_weight, ids, subjects, mesh)
         except BaseException:
             self.__dict__ = before
             raise
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, ids: Any, subjects: Any) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, ids: Any, subjects: Any, mesh: Mesh | None) -> Self:
         recipe, budget = self._recipe(), release_budget(self.epsilon, self.delta, self.noise_std, self.max_releases)
         X, y = self._check(X, y, reset=True)
         new = self._new_rows(X, y, sample_weight)
@@ -72,7 +88,7 @@ class CertifiedEstimator(PersistentEstimator):
         if len(set(names)) != len(names):
             raise ValueError("ids must be unique: every row needs an id of its own")
         self._session = HeldSession.train(
-            recipe, budget, new, names, owners, texts(self.assumptions), provenance(self.features)
+            recipe, budget, new, names, owners, texts(self.assumptions), provenance(self.features), mesh
         )
         return self._announce()
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from jax.sharding import Mesh
 
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests
 from certified.certificates.provenance import Provenance
 from certified.data.index import Id, RowIndex, UnknownIdError
 from certified.data.rows import Rows
+from certified.estimators.devices import rows_on
 from certified.estimators.encoding import Label
 from certified.estimators.register import HeldRegister
 from certified.estimators.session import Classes, NewRows, Recipe, Session, Slots
@@ -39,13 +41,14 @@ class HeldSession(Session[HeldRegister]):
         subjects: Sequence[Id] | None,
         remarks: tuple[str, ...],
         features: Provenance,
+        mesh: Mesh | None,
     ) -> HeldSession:
-        """Train on ``new``, release and certify."""
+        """Train on ``new``, on the default device or spread over ``mesh``, release and certify."""
         session = cls(recipe, RowIndex(), HeldRegister.empty(0), os.urandom(32), budget, remarks, features)
         slots = np.arange(len(new), dtype=np.int64)
         register = session._enter(new, slots[:0], slots)
         classes = recipe.encoding.classes(register.counts)
-        rows = Rows.from_arrays(new.features, recipe.encoding.targets(new.labels, classes), new.weights)
+        rows = rows_on(mesh, new.features, recipe.encoding.targets(new.labels, classes), new.weights)
         objective = Objective(recipe.loss, rows, recipe.alpha(register), recipe.fit_intercept)
         state, info = initialise(objective, budget.target)
         session._release("fit", state, info, register, removed=0, added=len(new))
@@ -95,12 +98,12 @@ class HeldSession(Session[HeldRegister]):
         classes: Classes,
         fresh: bool,
     ) -> Rows:
-        if len(register.labels) > rows.slots:
+        if len(register.labels) > rows.length:
             rows = rows.enlarged(len(register.labels) + len(register.labels) // 8)
         if fresh:
             held = register.held
             outputs = self.recipe.encoding.targets([register.labels[slot] for slot in held], classes)
-            targets = np.zeros((rows.slots, outputs.shape[1]))
+            targets = np.zeros((rows.length, outputs.shape[1]))
             targets[held] = outputs
             rows = rows.with_targets(targets)
         return rows if added is None else rows.place(added, into)

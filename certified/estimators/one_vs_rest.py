@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from jax.sharding import Mesh
 
 from certified.certificates.provenance import Provenance
 from certified.data.sources import RowSource
@@ -90,7 +91,14 @@ class CertifiedOneVsRestClassifier(CertifiedClassifier):
         self.random_state = random_state
 
     @classmethod
-    def load(cls, path: str | Path, loss: Loss | None = None, *, rows: RowSource | None = None) -> Self:
+    def load(
+        cls,
+        path: str | Path,
+        loss: Loss | None = None,
+        *,
+        rows: RowSource | None = None,
+        mesh: Mesh | None = None,
+    ) -> Self:
         """Read a saved model; a file holds the name of its loss, so a loss of your own must be given again.
 
         Raises:
@@ -100,10 +108,10 @@ class CertifiedOneVsRestClassifier(CertifiedClassifier):
         saved = read(path)
         name = saved.params.get("loss")
         if loss is None or saved.estimator != cls.__name__:
-            return super().load(path, rows=rows)
+            return super().load(path, rows=rows, mesh=mesh)
         if checked_loss(loss).name != name:
             raise ValueError(f"loss is {loss.name!r}, but {path} holds a model of the loss {name!r}: give that one")
-        return cls._built(replace(saved, params={**saved.params, "loss": loss}), rows)
+        return cls._built(replace(saved, params={**saved.params, "loss": loss}), rows, mesh)
 
     def _recipe(self) -> Recipe:
         self._loss = checked_loss(self.loss)

@@ -7,12 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from jax.sharding import Mesh
 from sklearn.utils.validation import check_is_fitted
 
 from certified.certificates.certificate import Certificate
 from certified.certificates.provenance import Provenance
 from certified.data.sources import RowSource
 from certified.estimators.archive import ModelFormatError
+from certified.estimators.devices import STREAMED, checked_mesh
 from certified.estimators.saved_model import SavedModel, read
 from certified.estimators.session import Session
 from certified.estimators.snapshot import HeldRows, facts_of, restore
@@ -35,24 +37,27 @@ class PersistentEstimator(ValidatedEstimator):
         self._saved().save(path)
 
     @classmethod
-    def load(cls, path: str | Path, *, rows: RowSource | None = None) -> Self:
+    def load(cls, path: str | Path, *, rows: RowSource | None = None, mesh: Mesh | None = None) -> Self:
         """Read a saved model; without its secret file it predicts but cannot delete.
 
         Args:
             path: of the public file.
             rows: for a model of streamed rows the source that it was trained on, or one that holds its rows but those
                 removed, in the same order; without it the model predicts but cannot delete.
+            mesh: devices of this process over which to spread the rows of its secret file, whether they were spread
+                before or not; None for one device.
 
         Raises:
             FileNotFoundError: nothing is saved there.
             ModelFormatError: a file is damaged or holds another estimator.
             SourceChangedError: ``rows`` are not the rows that the model was trained on.
-            ValueError: the rows were not streamed, so ``rows`` must be left out.
+            ValueError: the rows were not streamed, so ``rows`` must be left out; or they were, and so must ``mesh``;
+                or ``mesh`` has devices of several processes.
         """
         saved = read(path)
         if saved.estimator != cls.__name__:
             raise ModelFormatError(f"{path} holds a {saved.estimator}: load it with that class")
-        return cls._built(saved, rows)
+        return cls._built(saved, rows, mesh)
 
     def _open(self) -> Session[Any]:
         check_is_fitted(self, "coef_")
@@ -79,18 +84,22 @@ class PersistentEstimator(ValidatedEstimator):
         )
 
     @classmethod
-    def _built(cls, saved: SavedModel, source: RowSource | None = None) -> Self:
+    def _built(cls, saved: SavedModel, source: RowSource | None = None, mesh: Mesh | None = None) -> Self:
         """The model; without secrets, or a source where the rows are streamed, it predicts but cannot delete.
 
         Raises:
             SourceChangedError: ``source`` does not hold the rows that the model was trained on.
-            ValueError: the rows were not streamed, so there is no place for a source.
+            ValueError: the rows were not streamed, so there is no place for a source; or they were, and there is none
+                for a mesh.
         """
+        mesh = checked_mesh(mesh)
         model = cls._from_plain(saved.params)
         if source is not None and saved.facts is not None and saved.streamed is None:
             raise ValueError("rows must be left out: this model was trained on arrays, and its secret file holds them")
+        if mesh is not None and (source is not None or saved.streamed is not None):
+            raise ValueError(f"mesh must be left out: {STREAMED}")
         if saved.facts is not None and saved.weights is not None and saved.rows is not None:
-            model._session = restore(model._recipe(), saved.facts, saved.rows, saved.weights, saved.released)
+            model._session = restore(model._recipe(), saved.facts, saved.rows, saved.weights, saved.released, mesh)
             model.certificate_ = model._session.certificate
         if saved.facts is not None and saved.weights is not None and saved.streamed is not None and source is not None:
             model._session = restore_streamed(

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jax.sharding import Mesh
 
 from certified.bounds.curvature import linearise
 from certified.bounds.distance import DistanceBound, assess
 from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import row_digests
 from certified.data.index import Id, RowIndex
-from certified.data.rows import Rows
+from certified.estimators.devices import rows_on
 from certified.estimators.encoding import Label
 from certified.estimators.held import HeldSession
 from certified.estimators.register import HeldRegister
@@ -60,7 +61,7 @@ class HeldRows:
             subjects=[session.index.subject(key) for key in session.index.ids],
             labels=[label for label in register.labels if label is not None],
             weights=register.weights[held],
-            features=np.asarray(rows.features).reshape(-1, rows.n_features)[held],
+            features=rows.features_at(np.array(held, dtype=np.int64)),
         )
 
     @property
@@ -91,7 +92,14 @@ def facts_of(session: Session[Any]) -> dict[str, Any]:
     }
 
 
-def restore(recipe: Recipe, facts: dict[str, Any], rows: HeldRows, weights: Array, released: Array) -> HeldSession:
+def restore(
+    recipe: Recipe,
+    facts: dict[str, Any],
+    rows: HeldRows,
+    weights: Array,
+    released: Array,
+    mesh: Mesh | None = None,
+) -> HeldSession:
     """Return the session that `facts_of` and `HeldRows.of` describe; its Hessian is formed anew.
 
     Args:
@@ -100,11 +108,14 @@ def restore(recipe: Recipe, facts: dict[str, Any], rows: HeldRows, weights: Arra
         rows: the rows in force.
         weights: noise-free weights (p, K).
         released: released weights (p, K).
+        mesh: where the rows are to be; None for the default device.
     """
     certificate = Certificate.from_dict(facts["certificate"])
     recipe = replace(recipe, seed=facts["seed"])
     labels = rows.plain_labels
-    placed = Rows.from_arrays(rows.features, recipe.encoding.targets(labels, certificate.classes), rows.weights)
+    # No labels say nothing of the number of targets.
+    targets = recipe.encoding.targets(labels, certificate.classes) if labels else np.zeros((0, weights.shape[1]))
+    placed = rows_on(mesh, rows.features, targets, rows.weights)
     salt = bytes.fromhex(facts["salt"])
     index = RowIndex(facts["next_id"])
     slots = np.arange(len(labels), dtype=np.int64)

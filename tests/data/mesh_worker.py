@@ -68,7 +68,7 @@ def bits(value: object) -> str:
 
 
 def history(parts: int, full: bool = False, **where: list[jax.Device]) -> dict[str, object]:
-    """Training and deletion by the ledger; with ``full`` a row appended and one deleted by Newton, and all figures."""
+    """Training and deletion by the ledger; with ``full`` rows that come, go and change by Newton, and all figures."""
     features, targets, weights = data(N)
     rows = place((features, targets, weights), parts, **where)
     objective = Objective(LOGISTIC, rows, STRENGTH * weights.sum(), fit_intercept=full)
@@ -88,6 +88,12 @@ def history(parts: int, full: bool = False, **where: list[jax.Device]) -> dict[s
         rows = rows.without(last).erase(last)
         features, targets = (np.concatenate(pair) for pair in zip((features, targets), more, strict=True))
         weights = np.concatenate([weights, [2.0, 0.0, 2.0]])
+        corrected = data(2, seed=2)
+        rows = rows.enlarged(rows.length + 50).place(Rows.from_arrays(*corrected), np.array([5, N - 2]))
+        for array, values in zip((features, targets, weights), corrected, strict=True):
+            array[[5, N - 2]] = values
+        targets[6] *= -1.0
+        rows = rows.with_targets(np.append(targets, np.zeros((50, 1)), axis=0))
         after = replace(after, rows=rows, alpha=STRENGTH * weights.sum())
         state, _ = newton.update(state, after, TARGET, added=coming)
         found |= figures(after, state.weights)
@@ -176,6 +182,9 @@ def hostile(parts: int) -> dict[str, object]:
         "no such position": refused(lambda: rows.without(np.array([40]))),
         "appended": refused(lambda: rows.append(coming)),
         "narrow": refused(lambda: rows.append(narrow)),
+        "placed": refused(lambda: rows.place(coming, np.array([0]))),
+        "targets": refused(lambda: rows.with_targets(np.full((40, 1), float(process)))),
+        "in memory": refused(lambda: rows.features_at(np.array([0]))),
         "weights": refused(lambda: certified_gradient(objective, moved)),
         "work": refused(lambda: certified_gradient(objective, point) if first else rows.in_force),
         "same sums": all(gap <= sums[0].error + found.error for gap, found in zip(apart, sums, strict=True)),

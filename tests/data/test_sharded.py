@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 
 from certified.bounds import certify_distance
 from certified.bounds.row_sums import certified_gradient, certified_hvp
-from certified.data.mesh import mesh_of
+from certified.data.mesh import mesh_of, overwritten, spread
 from certified.data.rows import BLOCK, Rows
 from certified.data.sharded import ShardedRows
 from certified.losses import LOGISTIC
 from certified.numerics.rounding import UNIT_ROUNDOFF
 from certified.objective import Objective
 from tests.data.mesh_worker import history
+from tests.data.test_rows import at_offset
 from tests.oracle import Problem, gradient_error, hvp_error, is_upper_bound
 from tests.strategies import objective_of, problems_and_points
 
@@ -51,7 +52,7 @@ def at(*positions: int) -> npt.NDArray[np.int64]:
 
 def flat(rows: Rows, name: str) -> Array:
     values = np.asarray(getattr(rows, name))
-    return values.reshape(-1, *values.shape[2:])
+    return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
 
 
 @pytest.mark.parametrize("n", [0, 1, 20, 600])
@@ -83,17 +84,21 @@ def test_room_for_more() -> None:
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[int, int, list[tuple[str, int | list[int]]]]:
-    """(n, parts, changes): rows leave, more than once too, are erased, and come, also beyond the room there is."""
-    n, changes = draw(st.sampled_from([0, 5, 12])), []
+    """(n, parts, changes): rows leave, more than once too, are erased, and come, also beyond the room there is.
+
+    A change is described by positions, or by a number of rows.
+    """
+    n, changes = draw(st.sampled_from([0, 12])), []
     length = n
     for _ in range(draw(st.integers(0, 5))):
-        kind = draw(st.sampled_from(["without", "erase", "append"]))
-        if kind == "append":
-            count = draw(st.sampled_from([0, 1, 3, 30]))
+        kind = draw(st.sampled_from(["without", "erase", "place", "append", "enlarged"]))
+        if kind in ("append", "enlarged"):
+            count = draw(st.sampled_from([0, 3, 30]))
             changes.append((kind, count))
             length += count
         else:
-            changes.append((kind, draw(st.lists(st.integers(0, length - 1), max_size=6)) if length else []))
+            some = st.lists(st.integers(0, length - 1), max_size=6, unique=kind == "place")
+            changes.append((kind, draw(some) if length else []))
     return n, draw(st.sampled_from([1, 3])), changes
 
 
@@ -104,7 +109,17 @@ def test_changes_follow_a_plain_model(history: tuple[int, int, list[tuple[str, i
     features, targets, weights = arrays(n)
     rows = make(n, parts)
     for number, (kind, detail) in enumerate(changes):
-        if isinstance(detail, list):
+        if kind == "place":
+            at_, new = np.array(detail, dtype=np.int64), arrays(8, seed=number + 1)[:2]
+            rows = rows.place(Rows.from_arrays(*new, np.full(8, 5.0)), at_)
+            features[at_], targets[at_] = (values[: len(at_)] for values in new)
+            weights[at_] = 5.0
+        elif kind == "enlarged":
+            assert rows.enlarged(rows.length).slots == rows.slots
+            rows = rows.enlarged(rows.length + detail)
+            empty = np.zeros((detail, 3)), np.zeros((detail, 2)), np.zeros(detail)
+            features, targets, weights = map(np.append, (features, targets, weights), empty, (0, 0, 0))
+        elif isinstance(detail, list):
             gone = np.array(detail, dtype=np.int64)
             rows = rows.without(gone) if kind == "without" else rows.erase(gone)
             weights[gone] = 0.0
@@ -117,6 +132,7 @@ def test_changes_follow_a_plain_model(history: tuple[int, int, list[tuple[str, i
             weights = np.concatenate([weights, np.full(detail, 3.0)])
     assert (rows.length, rows.in_force) == (len(weights), np.count_nonzero(weights))
     order = np.random.default_rng(0).permutation(len(weights))
+    np.testing.assert_array_equal(rows.features_at(order), features[order])
     taken = rows.take(order)
     for name, values in zip(FIELDS, (features, targets, weights), strict=False):
         np.testing.assert_array_equal(flat(taken, name)[: len(order)], values[order])
@@ -129,7 +145,8 @@ def test_changes_follow_a_plain_model(history: tuple[int, int, list[tuple[str, i
 def test_a_change_leaves_what_was_before() -> None:
     rows = make()
     before = {name: flat(rows, name) for name in FIELDS}
-    rows.without(at(1, 2)).append(Rows.from_arrays(np.ones((1, 3)), np.ones((1, 2)), np.ones(1)))
+    one = Rows.from_arrays(np.ones((1, 3)), np.ones((1, 2)), np.ones(1))
+    rows.without(at(1, 2)).append(one).place(one, at(3)).enlarged(200).with_targets(np.ones((200, 2)))
     for name in FIELDS:
         np.testing.assert_array_equal(flat(rows, name), before[name])
 
@@ -195,7 +212,7 @@ def test_bad_arguments() -> None:
             ShardedRows.from_arrays(features, targets, weights, devices=devices)
     rows = make()
     for positions in (at(20), at(-1), at(3, 99)):
-        for change in (rows.take, rows.without, rows.erase):
+        for change in (rows.take, rows.without, rows.erase, lambda found: rows.place(rows.take(at(0, 1)), found)):
             with pytest.raises(IndexError, match="positions must lie between 0 and 19; name rows that there are"):
                 change(positions)
     for wrong in (np.ones(20, dtype=bool), np.array([1.0])):
@@ -215,15 +232,31 @@ def test_devices_that_round_otherwise_are_refused() -> None:
         mesh_of([Emulating()])  # type: ignore[list-item]
 
 
-def test_operations_for_rows_in_one_place_are_refused() -> None:
-    rows, one = make(), Rows.from_arrays(np.ones((1, 3)), np.ones((1, 2)), np.ones(1))
-    for action in (
-        lambda: rows.place(one, at(1)),
-        lambda: rows.with_targets(np.ones((20, 1))),
-        lambda: rows.enlarged(99),
-    ):
-        with pytest.raises(TypeError, match="use append, without and erase"):
-            action()
+@pytest.mark.parametrize("offset", range(0, 64, 8))
+def test_devices_own_their_memory(offset: int) -> None:
+    """Later changes of the caller's arrays have no effect, and rows are erased where they are."""
+    mesh, piece = mesh_of(jax.devices()[:1]), at_offset(np.ones((2, 8)), offset)
+    with jax.enable_x64(True):
+        array = spread(mesh, [piece])
+        address = array.unsafe_buffer_pointer()
+        piece[:] = 7.0
+        erased = overwritten(mesh, array, at(0, 9), np.zeros(2))
+    assert erased.unsafe_buffer_pointer() == address and array.is_deleted()
+    assert np.asarray(erased).reshape(-1).tolist() == [0.0, *[1.0] * 8, 0.0, *[1.0] * 6]
+
+
+@pytest.mark.parametrize("outputs", [0, 1, 3])
+def test_with_targets(outputs: int) -> None:
+    """By position, also where rows were appended; nothing else changes, and spare slots have none."""
+    rows = make().append(Rows.from_arrays(np.ones((9, 3)), np.ones((9, 2)), np.ones(9)))
+    given = np.random.default_rng(0).normal(size=(29, outputs))
+    changed, order = rows.with_targets(given), np.arange(29)
+    taken, before = changed.take(order), rows.take(order)
+    np.testing.assert_array_equal(flat(taken, "targets")[:29], given)
+    for name in ("features", "weights", "norms"):
+        np.testing.assert_array_equal(flat(taken, name), flat(before, name))
+    assert np.count_nonzero(flat(changed, "targets")) == np.count_nonzero(given)
+    assert changed.n_outputs == outputs
 
 
 def test_rows_are_secrets() -> None:
@@ -269,7 +302,7 @@ def run(work: str, devices: int, processes: int = 1) -> list[dict[str, Any]]:
 def test_the_guide_runs(tmp_path: Path) -> None:
     """Both processes delete a row each and end with the same."""
     guide = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    _, block = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     script = tmp_path / "train.py"
     script.write_text(block, encoding="utf-8")
     address = f"127.0.0.1:{free_port()}"
@@ -295,6 +328,9 @@ def test_processes_that_do_not_fit_together() -> None:
         assert said["no such position"].startswith("IndexError: positions must lie between 0 and 39")
         for name in ("appended", "narrow"):
             assert said[name].startswith(differ.format("rows appended"))
+        assert said["placed"].startswith(differ.format("rows placed"))
+        assert said["targets"].startswith(differ.format("targets"))
+        assert said["in memory"].startswith("TypeError: rows of other processes are not in the memory of this one")
         for name in ("weights", "work"):
             assert said[name].startswith(differ.format("weights"))
 

@@ -87,6 +87,15 @@ def test_a_link_is_followed(model: CertifiedLogisticRegression, tmp_path: Path) 
     assert first not in CertifiedLogisticRegression.load(real).ids_
 
 
+def test_a_model_without_rows_survives(tmp_path: Path) -> None:
+    model = CertifiedRidge().fit(X, X[:, :2])
+    model.remove(model.ids_)
+    model.save(tmp_path / "model.npz")
+    loaded = CertifiedRidge.load(tmp_path / "model.npz")
+    assert loaded.add(X[:3], X[:3, :2]).remaining_count == 3
+    assert loaded.coef_.shape == (2, 3)
+
+
 def test_several_targets_survive(tmp_path: Path) -> None:
     model = CertifiedRidge().fit(X, X[:, :2])
     model.save(tmp_path / "model.npz")

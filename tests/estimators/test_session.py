@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from jax.sharding import Mesh
 
 from certified.estimators import CertifiedLogisticRegression, CertifiedRidge
 from tests.estimators.reference import Model, Reference, Row
@@ -22,6 +23,7 @@ class Requests(RuleBasedStateMachine):
 
     labels: st.SearchStrategy[Any]
     model: Model
+    mesh: Mesh | None = None
 
     def row(self, data: st.DataObject) -> Row:
         """A new row, or now and then the copy of one in force."""
@@ -43,7 +45,7 @@ class Requests(RuleBasedStateMachine):
         self.subjects: dict[int | str, str] = dict(enumerate(subjects))
         self.graveyard: dict[int | str, Row] = {}
         self.next_id = len(counted)
-        self.reference = Reference.fitted(model, dict(enumerate(counted)), subjects=subjects)
+        self.reference = Reference.fitted(model, dict(enumerate(counted)), subjects=subjects, mesh=self.mesh)
 
     def bury(self, ids: list[int | str], **request: Any) -> None:
         self.graveyard |= {key: self.reference.rows[key] for key in ids}
