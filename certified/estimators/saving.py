@@ -54,6 +54,8 @@ class PersistentEstimator(ValidatedEstimator):
             ValueError: the rows were not streamed, so ``rows`` must be left out; or they were, and so must ``mesh``;
                 or ``mesh`` has devices of several processes.
         """
+        if rows is not None and not isinstance(rows, RowSource):
+            raise TypeError(f"rows must be a source of rows, as in certified.data.sources; got a {type(rows).__name__}")
         saved = read(path)
         if saved.estimator != cls.__name__:
             raise ModelFormatError(f"{path} holds a {saved.estimator}: load it with that class")
