@@ -204,7 +204,7 @@ def test_other_rows_are_refused(saved: CertifiedLogisticRegression, tmp_path: Pa
     with pytest.raises(RuntimeError, match="rows="):
         alone.remove([1])
     CertifiedRidge().fit(X, SCORES).save(tmp_path / "other.npz")
-    with pytest.raises(TypeError, match="rows must be a source of rows.*got a ndarray"):
+    with pytest.raises(TypeError, match=r"rows must be a source of rows.*got a ndarray"):
         CertifiedLogisticRegression.load(tmp_path / "model.npz", rows=X)
     with pytest.raises(ValueError, match="rows must be left out"):
         CertifiedRidge.load(tmp_path / "other.npz", rows=ArraySource(X, SCORES))
