@@ -77,7 +77,7 @@ class Record:
             os.replace(prepared, path)
         finally:
             prepared.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -175,7 +175,7 @@ def _no_constant(name: str) -> Any:
     raise CertificateFormatError(f"not JSON: {name} is no number of JSON")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Put the name of a file on disk, where the system can."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)

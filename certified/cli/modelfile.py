@@ -138,6 +138,8 @@ def commit(estimator: CertifiedEstimator, model: Path, folder: Path, certificate
 
 def _replace_all(moves: dict[Path, Path], folder: Path) -> None:
     """Move each file over its target; if one move fails, put the old files back."""
+    from certified.certificates.record import sync_folder
+
     with ExitStack() as undo:
         for position, (source, named) in enumerate(moves.items()):
             target = located(named)
@@ -150,4 +152,5 @@ def _replace_all(moves: dict[Path, Path], folder: Path) -> None:
             else:
                 undo.callback(target.unlink, missing_ok=True)
             os.replace(source, target)
+            sync_folder(target.parent)
         undo.pop_all()

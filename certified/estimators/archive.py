@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from certified.certificates.record import sync_folder
+
 TEXTS = ("header", "secret", "rows", "later")
 """Entries that are JSON; all others are arrays."""
 
@@ -63,6 +65,8 @@ def write(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    # Or a power failure could bring the old file back, with rows that have left since.
+    sync_folder(path.parent)
 
 
 def read(path: Path) -> tuple[Texts, Arrays]:

@@ -6,7 +6,6 @@ import hashlib
 import io
 import os
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 import numpy.typing as npt
+
+from certified.estimators.archive import write
 
 Array = npt.NDArray[np.float64]
 Tree = Any
@@ -138,13 +139,4 @@ def _write(path: Path, entries: dict[Key, Array]) -> None:
     keys = np.frombuffer(b"".join(entries), np.uint8).reshape(len(entries), 32)
     np.savez(buffer, allow_pickle=False, keys=keys, features=np.stack(list(entries.values())))
     body = buffer.getvalue()
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_MAGIC + hashlib.sha256(body).digest() + body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write(path, _MAGIC + hashlib.sha256(body).digest() + body)

@@ -40,7 +40,7 @@ def probe(loss: Loss) -> None:
     >>> from certified.losses import LOGISTIC
     >>> probe(LOGISTIC)
     """
-    _, slopes, bends = _computed(loss)
+    slopes, bends = _computed(loss)
     for column, target in enumerate(TARGETS):
         with working_precision(_BITS):
             derivatives = [_ball(loss, "ball_derivative", z, target) for z in PREDICTORS]
@@ -52,8 +52,8 @@ def probe(loss: Loss) -> None:
 
 
 @in_float64
-def _computed(loss: Loss) -> tuple[Array, Array, Array]:
-    """Value, derivative and curvature, compiled as they will be: (len(PREDICTORS), 2) each, a column per target."""
+def _computed(loss: Loss) -> tuple[Array, Array]:
+    """Derivative and curvature, compiled as they will be: (len(PREDICTORS), 2) each, a column per target."""
     # The last line is padding: rows of weight zero have the target 0 and are evaluated at z = 0.
     z = jnp.asarray(np.append(PREDICTORS, 0.0)[:, None] * np.ones(len(TARGETS)))
     target = jnp.asarray(np.append(np.ones(len(PREDICTORS)), 0.0)[:, None] * np.array(TARGETS))
@@ -83,8 +83,8 @@ def _computed(loss: Loss) -> tuple[Array, Array, Array]:
             raise ValueError(f"loss.{name} is NaN at z = {where:g}: return infinity where a bound must be given up")
         if not np.isfinite(part[-1]).all():
             raise ValueError(f"loss.{name} must be finite at z = 0 for the target 0, which padding has")
-    value, slope, bend = (part[:-1] for part in parts)
-    return value, slope, bend
+    _, slope, bend = parts
+    return slope[:-1], bend[:-1]
 
 
 def _ball(loss: Loss, name: str, z: float, target: float) -> arb:
