@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from certified.accounting.mechanisms import SubsampledGaussian
 from certified.certificates.record import CertificateFormatError, check_names, decode
-from certified.dp.guarantee import Curve
-from certified.dp.objective_perturbation import ObjectiveCurve
-from certified.dp.output_perturbation import OutputCurve
+from certified.dp.curve import Curve
+from certified.dp.objective_curve import ObjectiveCurve
+from certified.dp.output_curve import OutputCurve
 from certified.dp.sampled import SampledCurve
 from certified.privacy.objective_perturbation import PerturbedProblem
 

@@ -20,7 +20,8 @@ from certified.certificates.certificate import Certificate
 from certified.certificates.commitment import weights_commitment
 from certified.certificates.deletion import DELETION_ASSUMPTIONS, DeletionCertificate
 from certified.certificates.provenance import Provenance
-from certified.dp.guarantee import RELATION, DPGuarantee, InvertibleCurve
+from certified.dp.curve import InvertibleCurve
+from certified.dp.guarantee import RELATION, DPGuarantee
 from certified.dp.minimiser import checked_goal
 from certified.dp.sampled import SampledCurve
 from certified.privacy.extractor import feature_guarantee
@@ -63,7 +64,7 @@ def deletion_delta(guarantee: DPGuarantee, epsilon: float, rows: int) -> Deletio
     Raises ``ValueError`` for a negative or NaN ε and ``rows`` < 1.
 
     >>> from certified.dp import DPGuarantee
-    >>> from certified.dp.output_perturbation import OutputCurve
+    >>> from certified.dp.output_curve import OutputCurve
     >>> curve = OutputCurve(gradient_bound=1.0, strength=1.0, distance=0.0, noise_std=50.0)
     >>> model = DPGuarantee(mechanism="output perturbation", stated_epsilon=0.1, stated_delta=1e-6, group_size=1,
     ...                     curve=curve, loss="logistic", n_features=2, n_outputs=1)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from certified.certificates.record import CertificateFormatError, Record, decode
+from certified.dp.curve import Curve, InvertibleCurve
+from certified.dp.curves import read_curve
 from certified.privacy.gaussian import probability, smallest_float
 from certified.version import __version__
 
@@ -28,34 +30,6 @@ ASSUMPTIONS = (
     "matrix products are sums of products in any order, with IEEE 754 arithmetic (no Strassen-type algorithms)",
     "the operating system's entropy source is unpredictable",
 )
-
-
-class Curve(Protocol):
-    """A proved δ(ε) for one release under the relation "add or remove", and what it rests on.
-
-    Attributes:
-        claims: ids of its claims.
-    """
-
-    @property
-    def claims(self) -> tuple[str, ...]: ...
-
-    def delta(self, epsilon: float, group_size: int) -> float:
-        """An upper bound on δ(ε) for ``group_size`` rows, both directions."""
-        ...
-
-    def constants(self) -> dict[str, Any]:
-        """The public constants it is computed from, as JSON values."""
-        ...
-
-
-@runtime_checkable
-class InvertibleCurve(Curve, Protocol):
-    """A curve with an inverse of its own, for which bisection on ``delta`` would take long."""
-
-    def epsilon(self, delta: float, group_size: int) -> float:
-        """An ε with δ(ε) ≤ ``delta`` for ``group_size`` rows; ``inf`` if there is none."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +104,6 @@ class DPGuarantee(Record):
 
     @classmethod
     def _read(cls, values: dict[str, Any]) -> Self:
-        # Curves are beside the trainings that they belong to, which build on this module.
-        from certified.dp.curves import read_curve
-
         known = {f.name: str(f.type) for f in fields(cls) if f.name != "curve"}
         plain = {name: decode(name, kind, values[name]) for name, kind in known.items()}
         guarantee = cls(**plain, curve=read_curve(decode("curve", "dict[str, Any]", values["curve"])))

@@ -54,7 +54,7 @@ def verify_deletion(
         released: the released weights of the model in use; their digest must be the certificate's.
         guarantee: what the training promised, as `DPGuarantee.to_dict` has it.
 
-    >>> from certified.dp.output_perturbation import OutputCurve
+    >>> from certified.dp.output_curve import OutputCurve
     >>> from certified.dp import DPGuarantee, certify_deletion
     >>> model = DPGuarantee(mechanism="output perturbation", stated_epsilon=0.1, stated_delta=1e-6, group_size=1,
     ...                     curve=OutputCurve(1.0, 1.0, 0.0, 50.0), loss="logistic", n_features=2, n_outputs=1)

@@ -90,7 +90,7 @@ def snapshot(tmp_path: Path) -> Callable[[], dict[str, str]]:
 def private(tmp_path: Path) -> Path:
     """A privately trained model within whose (1, 1e-6) two rows may be deleted; weights and guarantee are made up."""
     from certified.dp import DPGuarantee
-    from certified.dp.output_perturbation import OutputCurve
+    from certified.dp.output_curve import OutputCurve
     from certified.estimators import DPLogisticRegression, PrivateModel
 
     parameters = DPLogisticRegression("output", group_size=2).get_params()

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from certified.accounting import SubsampledGaussian
 from certified.certificates.record import CertificateFormatError
 from certified.dp import DPGuarantee
+from certified.dp.curve import Curve
 from certified.dp.curves import read_curve
-from certified.dp.guarantee import Curve
-from certified.dp.objective_perturbation import ObjectiveCurve
-from certified.dp.output_perturbation import OutputCurve
+from certified.dp.objective_curve import ObjectiveCurve
+from certified.dp.output_curve import OutputCurve
 from certified.dp.sampled import SampledCurve
 from certified.privacy.objective_perturbation import PerturbedProblem
 from tests.sealing import sealed

@@ -29,9 +29,10 @@ from certified.dp import (
     verify_deletion,
     with_head,
 )
-from certified.dp.guarantee import Curve
-from certified.dp.objective_perturbation import ObjectiveCurve, calibrated
-from certified.dp.output_perturbation import OutputCurve
+from certified.dp.curve import Curve
+from certified.dp.objective_curve import ObjectiveCurve
+from certified.dp.objective_perturbation import calibrated
+from certified.dp.output_curve import OutputCurve
 from certified.dp.sampled import SampledCurve
 from certified.privacy.objective_perturbation import PerturbedProblem
 from certified.verification.deletion import MOST_ROWS

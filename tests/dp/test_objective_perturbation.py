@@ -12,7 +12,8 @@ import pytest
 
 from certified.data.rows import Rows
 from certified.dp import MinimiserNotReachedError, RowLimits, objective_perturbation
-from certified.dp.objective_perturbation import SHARE, ObjectiveCurve, calibrated, perturbed_problem
+from certified.dp.objective_curve import ObjectiveCurve
+from certified.dp.objective_perturbation import SHARE, calibrated, perturbed_problem
 from certified.losses import LOGISTIC, SOFTMAX, SQUARED, HuberisedHinge, Loss
 from certified.objective import Objective
 from certified.privacy.gaussian import gaussian_delta, gaussian_noise_std

@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from certified.data.rows import Rows
 from certified.dp import MinimiserNotReachedError, RowLimits, output_perturbation
-from certified.dp.output_perturbation import OutputCurve, output_sensitivity
+from certified.dp.output_curve import OutputCurve, output_sensitivity
 from certified.losses import LOGISTIC, POISSON, SOFTMAX, SQUARED, HuberisedHinge, Loss
 from certified.objective import Objective
 from certified.privacy.gaussian import gaussian_delta

@@ -11,9 +11,9 @@ from flint import arb, ctx
 from certified.accounting import SubsampledGaussian
 from certified.certificates.deletion import DELETION_ASSUMPTIONS
 from certified.dp import DeletionCertificate, DPGuarantee, certify_deletion
-from certified.dp.guarantee import Curve
+from certified.dp.curve import Curve
 from certified.dp.objective_perturbation import calibrated
-from certified.dp.output_perturbation import OutputCurve
+from certified.dp.output_curve import OutputCurve
 from certified.dp.sampled import SampledCurve
 from certified.privacy.gaussian import gaussian_noise_std
 from certified.privacy.objective_perturbation import PerturbedProblem
